@@ -1,0 +1,1 @@
+"""Keys and their use. Knows no DNS, no HTTP, no tenants' rights."""

@@ -1,0 +1,1 @@
+"""Named secrets, encrypted by the KMS. Not built yet: see README.md in this source root."""

@@ -1,0 +1,1 @@
+"""The daemon: an authoritative DNS server that signs what it serves."""

@@ -1,0 +1,1 @@
+"""The option models; loading, checking, explaining."""

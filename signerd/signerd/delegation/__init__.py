@@ -1,0 +1,1 @@
+"""What the parent needs: the DS set in the forms registrars take."""

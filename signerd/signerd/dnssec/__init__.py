@@ -1,0 +1,1 @@
+"""Core: canonical form, denial of existence, signatures, keys, DS. No I/O."""

@@ -1,0 +1,1 @@
+"""Organisations, regions, tokens and the audit chain."""

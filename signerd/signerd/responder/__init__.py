@@ -1,0 +1,1 @@
+"""The keyless process that answers queries over UDP and TCP."""

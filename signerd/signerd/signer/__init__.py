@@ -1,0 +1,1 @@
+"""Signing jobs: which signature is due, ZSKs, the KSK through the KMS."""

@@ -1,0 +1,1 @@
+"""Zone sources, semantic checks, the pipeline, snapshots and journals."""
