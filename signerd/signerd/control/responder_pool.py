@@ -1,0 +1,242 @@
+"""Keeps the responder processes running and tells them what changed."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trio
+
+from signerd.control.line_server import LineStream, read_object
+
+logger = logging.getLogger(__name__)
+
+STABLE_SECONDS = 30.0  # a responder that ran this long starts again at once, others wait
+LONGEST_WAIT_SECONDS = 10.0
+DRAIN_SECONDS = 5.0  # how long a responder may take to answer what it has before it is killed
+PASSED_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "TMPDIR")  # nothing that could hold a secret
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """An address that queries are answered on."""
+
+    host: str  # numeric, IPv4 or IPv6
+    port: int
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The address family of the host."""
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    def __str__(self) -> str:
+        """Print as in the configuration."""
+        return f"{self.host}@{self.port}"
+
+
+def reserve_port(address: ListenAddress, preferred: int | None = None) -> ListenAddress:
+    """Give port 0 a number that is free for UDP and TCP; other ports stay as they are.
+
+    The port is free again when this returns, for the responders to bind, so another process could still
+    take it in between: port 0 is meant for tests.
+
+    Raises:
+        OSError: No such address on this machine, or no port free.
+    """
+    if address.port:
+        return address
+    for port in (preferred, *([None] * 20)):
+        with (
+            socket.socket(address.family, socket.SOCK_DGRAM) as udp,
+            socket.socket(address.family, socket.SOCK_STREAM) as tcp,
+        ):
+            for sock in (udp, tcp):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            try:
+                udp.bind((address.host, port or 0))
+                number = udp.getsockname()[1]
+                tcp.bind((address.host, number))
+            except OSError:
+                continue
+            return ListenAddress(address.host, number)
+    raise OSError(f"no port is free for both UDP and TCP on {address.host}")
+
+
+def check_bindable(address: ListenAddress) -> None:
+    """Raise OSError unless a responder will be able to bind UDP and TCP on the address."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(address.family, kind) as sock:
+            if kind is socket.SOCK_STREAM:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if address.family is socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address.host, address.port))
+
+
+@dataclass(slots=True, eq=False)
+class ResponderState:
+    """What the control process knows of one responder process."""
+
+    pid: int
+    is_own: bool  # False for one left by a control process that died
+    link: LineStream | None = None
+    counters: dict[str, object] = field(default_factory=dict[str, object])
+    loaded: dict[str, int] = field(default_factory=dict[str, int])  # zone name to serial
+    restarts: int = 0
+
+
+class ResponderPool:
+    """The responders of this control process, and those that an earlier one left behind."""
+
+    def __init__(
+        self, command: Sequence[str], count: int, on_change: Callable[[], None] = lambda: None
+    ) -> None:
+        """Prepare; nothing runs before `run`.
+
+        Args:
+            command: Program and arguments of a responder, the same for each.
+            count: How many to keep running.
+            on_change: Called after a responder came, went or loaded a zone.
+        """
+        self._command = tuple(command)
+        self._count = count
+        self._on_change = on_change
+        self._responders: dict[int, ResponderState] = {}
+        self._stopping = False
+
+    @property
+    def responders(self) -> list[ResponderState]:
+        """Those that run now."""
+        return list(self._responders.values())
+
+    async def run(self) -> None:
+        """Keep the responders running until cancelled, then drain them."""
+        try:
+            async with trio.open_nursery() as nursery:
+                for number in range(self._count):
+                    nursery.start_soon(self._keep_running, number)
+        finally:
+            self._stopping = True
+
+    async def _keep_running(self, number: int) -> None:
+        restarts = 0
+        wait_seconds = 0.0
+        environment = {name: os.environ[name] for name in PASSED_ENVIRONMENT if name in os.environ}
+        while True:
+            started = trio.current_time()
+            # exec, not fork: a copy of this process's memory would hold keys
+            process = await trio.lowlevel.open_process(
+                [*self._command],
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,  # Ctrl-C and a dying terminal reach the control process only
+            )
+            state = self._responders.setdefault(process.pid, ResponderState(process.pid, is_own=True))
+            state.is_own = True
+            state.restarts = restarts
+            try:
+                status = await process.wait()
+            except trio.Cancelled:
+                await self._drain(process)
+                raise
+            finally:
+                self._responders.pop(process.pid, None)
+                self._on_change()
+            restarts += 1
+            if trio.current_time() - started > STABLE_SECONDS:
+                wait_seconds = 0.0
+            logger.error(
+                "responder %d (process %d) ended with status %s; starts again in %.1f s",
+                number,
+                process.pid,
+                status,
+                wait_seconds,
+            )
+            await trio.sleep(wait_seconds)
+            wait_seconds = min(max(wait_seconds * 2, 0.5), LONGEST_WAIT_SECONDS)
+
+    async def _drain(self, process: trio.Process) -> None:
+        with trio.move_on_after(DRAIN_SECONDS, shield=True):
+            process.terminate()
+            await process.wait()
+        if process.returncode is None:
+            process.kill()
+
+    async def serve_link(self, link: LineStream) -> None:
+        """Talk with one responder that connected to the Unix socket, until it goes."""
+        hello = await link.receive()
+        greeting = read_object(hello.get("hello")) if hello else None
+        pid = greeting.get("pid") if greeting else None
+        if not isinstance(pid, int):
+            logger.warning("a process connected as a responder without saying hello")
+            return
+        state = self._responders.setdefault(pid, ResponderState(pid, is_own=False))
+        state.link = link
+        if not state.is_own:
+            logger.warning("responder process %d was left by an earlier control process", pid)
+        self._on_change()
+        try:
+            while (message := await link.receive()) is not None:
+                self._take_in(state, message)
+        finally:
+            state.link = None
+            if not state.is_own:
+                self._responders.pop(pid, None)
+            self._on_change()
+
+    def _take_in(self, state: ResponderState, message: dict[str, object]) -> None:
+        if (counters := read_object(message.get("counters"))) is not None:
+            state.counters = counters
+            return
+        match message:
+            case {"loaded": {"zone": str() as zone, "serial": int() as serial}}:
+                state.loaded[zone] = serial
+                self._on_change()
+            case {"unloaded": {"zone": str() as zone}}:
+                state.loaded.pop(zone, None)
+                self._on_change()
+            case _:
+                logger.warning("responder process %d sent an unknown message", state.pid)
+
+    async def announce(self, message: dict[str, object]) -> None:
+        """Tell every connected responder; one that is gone is told by the files when it starts again."""
+        for state in self.responders:
+            if state.link is not None:
+                with trio.move_on_after(1):
+                    try:
+                        await state.link.send(message)
+                    except (trio.BrokenResourceError, trio.ClosedResourceError):
+                        logger.info("responder process %d is gone", state.pid)
+
+    async def retire_strangers(self) -> None:
+        """Have the responders of an earlier control process finish; called once the new ones answer."""
+        for state in self.responders:
+            if not state.is_own and state.link is not None:
+                logger.info("responder process %d of an earlier control process is drained", state.pid)
+                try:
+                    await state.link.send({"drain": True})
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    logger.info("responder process %d is gone", state.pid)
+
+    def are_all_serving(self, zones: dict[str, int]) -> bool:
+        """Say if every own responder is connected and has loaded each of the zones, at that serial."""
+        own = [state for state in self.responders if state.is_own and state.link is not None]
+        return len(own) == self._count and all(
+            state.loaded.get(zone) == serial for state in own for zone, serial in zones.items()
+        )
+
+
+def make_command(
+    *, published: Path, control_socket: Path, addresses: Sequence[ListenAddress], options: Sequence[str] = ()
+) -> list[str]:
+    """Build the command line of a responder."""
+    command = [sys.executable, "-P", "-m", "signerd.responder"]
+    command += ["--published", str(published), "--control-socket", str(control_socket)]
+    for address in addresses:
+        command += ["--listen", str(address)]
+    return [*command, *options]
