@@ -1,7 +1,7 @@
 """A version of a zone: an immutable value that is read by everyone and changed by nobody."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from signerd.dns.name import Name
@@ -28,7 +28,7 @@ class Zone:
 
     origin: Name
     names: Mapping[Name, Mapping[int, RRset]]
-    nsec3: Mapping[Name, RRset] = _NO_NSEC3
+    nsec3: Mapping[Name, RRset] = field(default_factory=lambda: _NO_NSEC3)
 
     @property
     def soa(self) -> RRset:
