@@ -1,0 +1,230 @@
+"""Every option of the server, with its default. `config/signerd.yaml` says the same with comments."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Self, cast
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from signerd.config.policy import Policy
+from signerd.config.section import Address, Duration, Interval, Section, Size, Text, impossible
+from signerd.config.spelling import suggest
+from signerd.control.responder_pool import ListenAddress
+from signerd.dns.name import BadName, Name, fold_case, format_name, parse_name
+
+DEFAULT_POLICY: Final = "default"  # always exists
+DEFAULT_LISTEN: Final = (ListenAddress("127.0.0.1", 5300), ListenAddress("::1", 5300))
+MAX_ZONES: Final = 100_000
+SLUG_PATTERN: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+
+StatedPath = Annotated[Path, Field(strict=False)]
+Slug = Annotated[str, Field(pattern=SLUG_PATTERN, max_length=63)]
+
+
+class Responders(Section):
+    """The processes that answer queries."""
+
+    count: Annotated[int, Field(ge=1, le=256)] | None = None
+    edns_udp_size: Annotated[int, Field(ge=512, le=4096)] = 1232
+    answer_cache_entries: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
+    identity: Text | None = None
+    version: Text | None = None
+    nsid: Text | None = None
+
+
+class Tcp(Section):
+    """Queries over TCP (RFC 7766); limits are for each responder process."""
+
+    idle_timeout: Annotated[Interval, Field(ge=0.1, le=600)] = 10.0
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 500
+    max_connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 50
+    query_limit: Annotated[int, Field(ge=1)] | None = None
+
+
+class Admin(Section):
+    """The HTTP API of the operator."""
+
+    listen: Address = ListenAddress("127.0.0.1", 8053)
+
+
+class Place(Section):
+    """Name and slug of the organisation or region that the API shows."""
+
+    name: Text
+    slug: Slug
+
+
+class Seal(Section):
+    """What opens the KMS at start."""
+
+    file: StatedPath | None = None
+
+
+class ZoneDefaults(Section):
+    """What holds for a zone that does not say otherwise, and for all that are only files in the directory."""
+
+    policy: str = DEFAULT_POLICY
+
+
+class ZoneOptions(Section):
+    """One zone: where its file is and how it is signed."""
+
+    name: str
+    file: StatedPath | None = None
+    policy: str | None = None
+    kms_key: Text | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _read_name(cls, text: str) -> str:
+        """Bring a zone name to one form: lower case, absolute, escapes as printed by this program."""
+        if not text:
+            raise ValueError("empty name; the root zone is '.'")
+        try:
+            return format_name(fold_case(parse_name(text if text.endswith(".") else text + ".")))
+        except BadName as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _need_file_for_slash(self) -> Self:
+        if self.file is None and "/" in self.name:  # RFC 2317 zones
+            raise impossible([(("file",), f"must be stated: {self.name} cannot be the name of a file")])
+        return self
+
+    @property
+    def origin(self) -> Name:
+        """The apex."""
+        return fold_case(parse_name(self.name))
+
+
+class Clock(Section):
+    """When the clock is believed."""
+
+    max_jump: Annotated[Duration, Field(ge=60)] = 3600
+    backward_tolerance: Annotated[Duration, Field(ge=0)] = 5
+
+
+class Limits(Section):
+    """What a zone file may ask for."""
+
+    generate: Annotated[int, Field(ge=0, le=100_000_000)] = 65_536
+    records: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000_000
+    include_depth: Annotated[int, Field(ge=0, le=100)] = 8
+    file_size: Annotated[Size, Field(ge=1)] = 1 << 30
+
+
+class LogLevel(StrEnum):
+    """The least important messages that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """What a log line looks like."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Log(Section):
+    """Messages on standard error."""
+
+    level: Annotated[LogLevel, Field(strict=False)] = LogLevel.INFO
+    format: Annotated[LogFormat, Field(strict=False)] = LogFormat.CONSOLE
+
+
+class Config(Section):
+    """All options."""
+
+    zone_directory: StatedPath = Path("zones")
+    state_directory: StatedPath = Path("state")
+    listen: Annotated[tuple[Address, ...], Field(strict=False, min_length=1, max_length=256)] = DEFAULT_LISTEN
+    responders: Responders = Responders()
+    tcp: Tcp = Tcp()
+    admin: Admin = Admin()
+    organisation: Place = Place(name="Local", slug="local")
+    region: Place = Place(name="Local", slug="local")
+    seal: Seal = Seal()
+    policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
+    zone_defaults: ZoneDefaults = ZoneDefaults()
+    zones: Annotated[tuple[ZoneOptions, ...], Field(strict=False, max_length=MAX_ZONES)] = ()
+    watch_interval: Annotated[Interval, Field(ge=0.05, le=86400)] = 1.0
+    clock: Clock = Clock()
+    limits: Limits = Limits()
+    log: Log = Log()
+
+    @field_validator("organisation", "region", "policies", "zones", mode="before")
+    @classmethod
+    def _take_empty_as_default(cls, value: object, info: ValidationInfo) -> object:
+        """Read a key with nothing below it as the default."""
+        if value is None and info.field_name is not None:
+            return cls.model_fields[info.field_name].get_default(call_default_factory=True)
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _refuse_repeated_addresses(cls, addresses: tuple[ListenAddress, ...]) -> tuple[ListenAddress, ...]:
+        problems: list[tuple[tuple[str | int, ...], str]] = []
+        for index, address in enumerate(addresses):
+            if address.port and address in addresses[:index]:
+                problems.append(((index,), f"{address} is listed twice"))
+        if problems:
+            raise impossible(problems)
+        return addresses
+
+    @field_validator("policies")
+    @classmethod
+    def _add_default_policy(cls, policies: Mapping[str, Policy]) -> Mapping[str, Policy]:
+        for name in policies:
+            if not name or len(name) > 63 or not name.isprintable():
+                raise impossible([((name,), "a policy's name has 1 to 63 printable characters")])
+        return {DEFAULT_POLICY: Policy()} | dict(policies)
+
+    @field_validator("zone_defaults")
+    @classmethod
+    def _check_default_policy(cls, defaults: ZoneDefaults, info: ValidationInfo) -> ZoneDefaults:
+        if (reason := _explain_unknown_policy(defaults.policy, info)) is not None:
+            raise impossible([(("policy",), reason)])
+        return defaults
+
+    @field_validator("zones")
+    @classmethod
+    def _check_zones(cls, zones: tuple[ZoneOptions, ...], info: ValidationInfo) -> tuple[ZoneOptions, ...]:
+        problems: list[tuple[tuple[str | int, ...], str]] = []
+        seen: dict[str, int] = {}
+        for index, zone in enumerate(zones):
+            first = seen.setdefault(zone.name, index)
+            if first != index:
+                problems.append(((index, "name"), f"zone {zone.name} is already listed as zones[{first}]"))
+            if zone.policy is not None and (reason := _explain_unknown_policy(zone.policy, info)) is not None:
+                problems.append(((index, "policy"), reason))
+        if problems:
+            raise impossible(problems)
+        return zones
+
+    @property
+    def seal_file(self) -> Path:
+        """The file that holds the root key."""
+        return self.seal.file or self.state_directory / "root.key"
+
+    def find_policy(self, zone: Name) -> tuple[str, Policy]:
+        """Give name and content of the policy that a zone is signed with, listed or not."""
+        for listed in self.zones:
+            if listed.origin == zone and listed.policy is not None:
+                return listed.policy, self.policies[listed.policy]
+        return self.zone_defaults.policy, self.policies[self.zone_defaults.policy]
+
+
+def _explain_unknown_policy(name: str, info: ValidationInfo) -> str | None:
+    policies = cast("Mapping[str, Policy] | None", info.data.get("policies"))
+    return None if policies is None else explain_unknown_policy(name, policies)  # None: themselves wrong
+
+
+def explain_unknown_policy(name: str, known: Iterable[str]) -> str | None:
+    """Say that there is no such policy; None if there is."""
+    known = {DEFAULT_POLICY, *known}
+    return None if name in known else f"there is no policy {name!r}{suggest(name, known)}"
