@@ -86,7 +86,7 @@ def run_named(directory: Path, zones: dict[str, Path], port: int, threads: int =
     configuration = directory / "named.conf"
     configuration.write_text(
         f"""options {{
-            directory "{directory}"; pid-file "{directory}/named.pid"; 
+            directory "{directory}"; pid-file "{directory}/named.pid";
             session-keyfile "{directory}/session.key";
             listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
             recursion no; minimal-responses yes; allow-transfer {{ any; }}; dnssec-validation no;

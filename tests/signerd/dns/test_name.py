@@ -33,7 +33,8 @@ RFC_4034_SECTION_6_1 = [
 
 def test_canonical_order_is_that_of_rfc_4034_section_6_1() -> None:
     ordered = [parse_name(text) for text in RFC_4034_SECTION_6_1]
-    assert sorted(ordered[::-1], key=make_sort_key) == ordered
+    shuffled = ordered[4:] + ordered[:4]
+    assert sorted(shuffled, key=make_sort_key) == ordered
 
 
 @given(st.lists(names, max_size=8))
