@@ -1,0 +1,90 @@
+"""What can go wrong with a request, and the one table that says which HTTP status it becomes."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Final
+
+from signerd_kms import errors as kms
+
+
+class ApiError(Exception):
+    """Base of every error that the API itself finds in a request. Its text goes to the client."""
+
+    code: ClassVar[str] = "api.error"
+    headers: ClassVar[Mapping[str, str]] = {}
+
+
+class NotAuthenticated(ApiError):
+    """No credential, or one that is malformed, unknown, expired or revoked."""
+
+    code = "api.not_authenticated"
+    headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012  # a constant of the class; the base says ClassVar
+
+
+class OrganisationMissing(ApiError):
+    """The request names no organisation."""
+
+    code = "api.organisation_missing"
+
+
+class OrganisationNotAllowed(ApiError):
+    """There is no such organisation, or the caller is no member; the two look the same from outside."""
+
+    code = "api.organisation_not_allowed"
+
+
+class MalformedRequest(ApiError):
+    """A header or the path cannot be understood."""
+
+    code = "api.malformed_request"
+
+
+class BodyTooLarge(ApiError):
+    """The request's body is longer than is read."""
+
+    code = "api.body_too_large"
+
+
+class BodyTooSlow(ApiError):
+    """The request's body did not arrive in time."""
+
+    code = "api.body_too_slow"
+
+
+class PartNotAvailable(ApiError):
+    """A part of the server that the call needs cannot be asked now."""
+
+    code = "api.part_not_available"
+
+
+STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
+    ApiError: 500,
+    NotAuthenticated: 401,
+    OrganisationMissing: 400,
+    OrganisationNotAllowed: 403,
+    MalformedRequest: 400,
+    BodyTooLarge: 413,
+    BodyTooSlow: 408,
+    PartNotAvailable: 503,
+    kms.KmsError: 500,
+    kms.InvalidRequest: 400,
+    kms.KeyTypeUnsupported: 400,
+    kms.SchemeUnsupported: 400,
+    kms.KeyUnknown: 404,
+    kms.KeyVersionUnknown: 404,
+    kms.KeyNameTaken: 409,
+    kms.KeyNotUsable: 400,
+    kms.UnwrapFailed: 500,
+    kms.Sealed: 503,
+    kms.NotInitialised: 503,
+    kms.AlreadyInitialised: 409,
+    kms.SealUnknown: 503,
+    kms.RootKeyMissing: 503,
+    kms.RootKeyRefused: 503,
+    kms.RootKeyWrong: 503,
+    kms.AuditNotWritten: 500,
+    kms.StoreUnavailable: 503,
+}
+"""Every error class that may reach a client, each on its own: no class inherits a status."""
+
+COMPONENT_ERRORS: Final[tuple[type[Exception], ...]] = (ApiError, kms.KmsError)
+"""Root errors; all classes below them stand in the table."""
