@@ -1,0 +1,180 @@
+"""The denial-of-existence chain of a zone version, arranged for finding what covers a name."""
+
+import hashlib
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from signerd.dns import rdatatype as rt
+from signerd.dns.name import Name, make_sort_key
+from signerd.dns.rrset import RRset
+from signerd.dns.zone import Zone
+
+SHA1 = 1  # the only NSEC3 hash algorithm (RFC 5155, section 11)
+
+# Above this share of changed owners a chain is sorted anew: inserting moves the rest of the list each time.
+_REBUILD_ABOVE = 2_000
+
+_DIGITS = b"0123456789abcdefghijklmnopqrstuv"
+_PAIRS = [bytes((_DIGITS[value >> 5], _DIGITS[value & 31])) for value in range(1024)]
+_SHIFTS = tuple(range(150, -1, -10))
+
+
+def encode_base32hex(digest: bytes) -> bytes:
+    """Write 20 octets in base32hex (RFC 4648, section 7), lower-case; `base64` takes four times as long."""
+    number = int.from_bytes(digest)
+    pairs = _PAIRS
+    return b"".join([pairs[number >> shift & 1023] for shift in _SHIFTS])
+
+
+class Nsec3Parameters(NamedTuple):
+    """How names are hashed in one NSEC3 chain (RFC 5155, section 4)."""
+
+    iterations: int
+    salt: bytes
+
+    def hash_name(self, name: bytes) -> bytes:
+        """Hash a lower-cased, uncompressed name (RFC 5155, section 5)."""
+        salt = self.salt
+        digest = hashlib.sha1(name + salt, usedforsecurity=False).digest()
+        for _ in range(self.iterations):
+            digest = hashlib.sha1(digest + salt, usedforsecurity=False).digest()
+        return digest
+
+
+class NsecChain:
+    """NSEC RRsets in canonical order (RFC 4034, section 4)."""
+
+    __slots__ = ("_keys", "_names", "_owners")
+
+    def __init__(
+        self, names: Mapping[Name, Mapping[int, RRset]], keys: list[bytes], owners: dict[bytes, Name]
+    ) -> None:
+        """Take the parts; `build` makes them."""
+        self._names = names
+        self._keys = keys  # sorted
+        self._owners = owners  # sort key to owner
+
+    @classmethod
+    def build(cls, zone: Zone) -> "NsecChain":
+        """Arrange the chain of a zone."""
+        owners = {make_sort_key(owner): owner for owner, types in zone.names.items() if rt.NSEC in types}
+        return cls(zone.names, sorted(owners), owners)
+
+    def update(self, zone: Zone, changed: Iterable[Name]) -> "NsecChain":
+        """Arrange the chain of the next version."""
+        added: list[Name] = []
+        removed: list[Name] = []
+        nothing: Mapping[int, RRset] = {}
+        for owner in changed:
+            was = rt.NSEC in self._names.get(owner, nothing)
+            if was != (rt.NSEC in zone.names.get(owner, nothing)):
+                (removed if was else added).append(owner)
+        if not added and not removed:
+            return NsecChain(zone.names, self._keys, self._owners)
+        if len(added) + len(removed) > _REBUILD_ABOVE:
+            return self.build(zone)
+        keys, owners = self._keys.copy(), self._owners.copy()
+        for owner in removed:
+            key = make_sort_key(owner)
+            del keys[bisect_left(keys, key)], owners[key]
+        for owner in added:
+            key = make_sort_key(owner)
+            insort(keys, key)
+            owners[key] = owner
+        return NsecChain(zone.names, keys, owners)
+
+    def find(self, name: Name) -> RRset | None:
+        """Give the NSEC RRset that matches a name, or else covers it; None if the chain is empty."""
+        keys = self._keys
+        if not keys:
+            return None
+        # The apex is the lowest name of all; should it be missing, -1 is the last of the loop.
+        return self._names[self._owners[keys[bisect_right(keys, make_sort_key(name)) - 1]]][rt.NSEC]
+
+
+class Nsec3Chain:
+    """NSEC3 RRsets in the order of their hashes."""
+
+    __slots__ = ("_origin", "_owners", "_rdata_start", "_records", "parameters")
+
+    def __init__(
+        self, origin: Name, parameters: Nsec3Parameters, records: Mapping[Name, RRset], owners: list[Name]
+    ) -> None:
+        """Take the parts; `build` makes them."""
+        self.parameters = parameters
+        self._origin = origin
+        self._records = records
+        self._owners = owners  # of this chain alone, sorted: base32hex keeps the order of the hashes
+        self._rdata_start = (
+            parameters.iterations.to_bytes(2) + bytes((len(parameters.salt),)) + parameters.salt
+        )
+
+    @classmethod
+    def build(cls, zone: Zone) -> "Nsec3Chain | None":
+        """Arrange the chain that the NSEC3PARAM RRset announces; None if there is none.
+
+        While parameters change a zone can hold records of two chains, of which only one is complete (RFC
+        5155, section 7.3: NSEC3PARAM with Flags zero).
+        """
+        announced = zone.names[zone.origin].get(rt.NSEC3PARAM)
+        if announced is None:
+            return None
+        for rdata in announced.rdatas:
+            if rdata[0] == SHA1 and rdata[1] == 0:
+                parameters = Nsec3Parameters(int.from_bytes(rdata[2:4]), rdata[5 : 5 + rdata[4]])
+                chain = cls(zone.origin, parameters, zone.nsec3, [])
+                chain._owners = sorted(owner for owner, rrset in zone.nsec3.items() if chain._has(rrset))
+                if chain._owners:
+                    return chain
+        return None
+
+    def _has(self, rrset: RRset | None) -> bool:
+        start = self._rdata_start
+        return rrset is not None and any(
+            rdata[0] == SHA1 and rdata[2 : 2 + len(start)] == start for rdata in rrset.rdatas
+        )
+
+    def update(self, zone: Zone, changed: Iterable[Name]) -> "Nsec3Chain | None":
+        """Arrange the chain of the next version, which has the same parameters."""
+        added: list[Name] = []
+        removed: list[Name] = []
+        for owner in changed:
+            was = self._has(self._records.get(owner))
+            if was != self._has(zone.nsec3.get(owner)):
+                (removed if was else added).append(owner)
+        if len(added) + len(removed) > _REBUILD_ABOVE:
+            return self.build(zone)
+        owners = self._owners
+        if added or removed:
+            owners = owners.copy()
+            for owner in removed:
+                del owners[bisect_left(owners, owner)]
+            for owner in added:
+                insort(owners, owner)
+        return Nsec3Chain(self._origin, self.parameters, zone.nsec3, owners) if owners else None
+
+    def hash_owner(self, name: Name) -> Name:
+        """Give the hashed owner name of a name."""
+        return Name(b"\x20" + encode_base32hex(self.parameters.hash_name(name)) + self._origin)
+
+    def find_match(self, name: Name) -> RRset | None:
+        """Give the NSEC3 RRset whose owner is the hash of the name."""
+        rrset = self._records.get(self.hash_owner(name))
+        return rrset if self._has(rrset) else None
+
+    def find_cover(self, name: Name) -> RRset:
+        """Give the NSEC3 RRset that covers the hash of the name; a matching one, should there be one."""
+        owners = self._owners
+        return self._records[owners[bisect_right(owners, self.hash_owner(name)) - 1]]
+
+
+DenialChain = NsecChain | Nsec3Chain
+
+
+def build_denial_chain(zone: Zone) -> DenialChain | None:
+    """Arrange a zone's chain: NSEC3 if it is announced, else NSEC if the apex has one; None if unsigned."""
+    chain = Nsec3Chain.build(zone)
+    if chain is None and rt.NSEC in zone.names[zone.origin]:
+        return NsecChain.build(zone)
+    return chain
