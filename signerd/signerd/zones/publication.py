@@ -99,9 +99,10 @@ class Publication:
         """
         self._directory = directory
         self._origin = read_zone_directory_name(directory.name)
-        self._limits = limits or JournalLimits()
+        self.limits = limits or JournalLimits()
         self._files = files
         self._journal: JournalWriter | None = None  # None: look at the file before the next use
+        self._generation = 0  # of the last snapshot, though it may have failed
         self._leftover: Path | None = None  # a snapshot that must go before anything else is published
 
     def load(self) -> Loaded:
@@ -165,7 +166,7 @@ class Publication:
         difference = compare_zones(previous, new)
         octets = sum(map(count_octets, difference.removed + difference.added))
         journal = self._prepare_journal(new, previous)
-        if journal is None or octets > self._limits.max_octets:
+        if journal is None or octets > self.limits.max_octets:
             return self._publish_snapshot(new)
         try:
             journal.append(difference)
@@ -244,7 +245,7 @@ class Publication:
     def _compact(self, new: Zone, journal: JournalWriter) -> None:
         """Write a snapshot if the journal is long, and drop what no longer serves anyone."""
         newest = next(iter(list_snapshots(self._directory)), None)
-        limits = self._limits
+        limits = self.limits
         is_connected = newest is not None and newest.serial in journal.serials
         if newest is not None and is_connected:
             allowed = max(limits.floor_octets, int(limits.ratio * newest.path.stat().st_size))
@@ -262,7 +263,9 @@ class Publication:
         self._prune_snapshots()
 
     def _name_snapshot(self, zone: Zone) -> SnapshotFile:
-        return SnapshotFile.name(self._directory, find_highest_generation(self._directory) + 1, zone.serial)
+        # A generation is never used twice: a reader may have seen a snapshot that was withdrawn.
+        self._generation = max(self._generation, find_highest_generation(self._directory)) + 1
+        return SnapshotFile.name(self._directory, self._generation, zone.serial)
 
     def _prune_snapshots(self, keep: int = _KEPT_SNAPSHOTS) -> None:
         old = list_snapshots(self._directory)[keep:]
@@ -368,6 +371,8 @@ class PublicationReader:
             return None
         # Snapshots are listed first: the journal record of a snapshot seen here is then seen below.
         snapshots = list_snapshots(self._directory)
+        if self._chain is None and all(snapshot.generation != self._generation for snapshot in snapshots):
+            return None  # the version was in that snapshot alone, which may have been withdrawn
         differences = self._read_journal(self._serials[-1])
         if differences is None:
             return None

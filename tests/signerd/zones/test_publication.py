@@ -1,6 +1,7 @@
 import errno
 import struct
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -341,3 +342,35 @@ def test_an_interrupted_removal_is_finished_later(directory: Path) -> None:
     assert not directory.exists()
     clean_removed(directory.parent)
     assert list(directory.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("limits", [EAGER, NO_JOURNAL])
+def test_a_reader_beside_a_busy_writer_only_sees_whole_versions_in_order(
+    directory: Path, limits: JournalLimits
+) -> None:
+    versions = [make_zone(serial, [serial, 0, serial // 2]) for serial in range(1, 151)]
+    published = [describe(version) for version in versions]
+    publication = Publication(directory, limits)
+    publish_all(publication, versions[:1])
+    reader = PublicationReader(directory)
+    served = reader.load().zone
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(
+            lambda: [publication.publish(new, previous) for previous, new in pairwise(versions)]
+        )
+        is_last = False
+        while not is_last:
+            is_last = writing.done()
+            assert served is not None
+            differences = reader.advance(served)
+            if differences is None:
+                loaded = reader.load()
+                assert loaded.problems == ()
+                assert loaded.zone is not None
+                assert loaded.zone.serial >= served.serial
+                served = loaded.zone
+            else:
+                served = apply_differences(served, differences)
+            assert describe(served) == published[served.serial - 1]
+        assert set(writing.result()) == {()}
+    assert describe(served) == published[-1]
