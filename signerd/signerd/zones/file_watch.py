@@ -47,7 +47,7 @@ class FileWatch:
         self._read.update(fingerprints)
 
     def observe(self, fingerprints: Mapping[Path, Fingerprint | None]) -> set[Path]:
-        """Take in one look at the files and give those that changed since they were read, and have settled."""
+        """Take in one look; give the files that changed since they were read and have settled."""
         settled = {
             file
             for file, fingerprint in fingerprints.items()

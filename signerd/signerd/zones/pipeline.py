@@ -1,0 +1,313 @@
+"""The way of a zone from its file to its published form: load, check, sign, validate, publish.
+
+Synchronous, for a worker thread; `keeper.py` says when. What is published on disk is the only state that
+counts: a crash at any point leaves the previous version or the next one there, and the run after it starts
+from that. The stages are recorded all the same, so that an operator can see what happened.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from signerd.clock import Clock
+from signerd.dns.name import Name
+from signerd.dns.serial import Serial, is_newer
+from signerd.dns.zone import Zone
+from signerd.zones.checks import check_zone
+from signerd.zones.file_watch import Fingerprint, take_fingerprints
+from signerd.zones.master_file import Limits, load_master_file
+from signerd.zones.notice import Notice, Severity
+from signerd.zones.plain_zone import has_same_data, strip_signatures
+from signerd.zones.publication import Publication
+from signerd.zones.rejected import keep_rejected
+from signerd.zones.serial_policy import SerialPolicy, decide_serial
+from signerd.zones.zone_list import ZoneEntry
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
+
+
+class Stage(StrEnum):
+    """How far a version has come."""
+
+    LOADED = "loaded"
+    CHECKED = "checked"
+    SIGNED = "signed"
+    VALIDATED = "validated"
+    PUBLISHED = "published"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class PipelineError(Exception):
+    """Base of what keeps a version from being published; the previous one stays in service."""
+
+    code: ClassVar[str] = "zone.failed"
+
+
+class ZoneFileRefused(PipelineError):
+    """The zone file has errors; the notices say which."""
+
+    code = "zone.file_refused"
+
+
+class VersionRejected(PipelineError):
+    """The validator did not accept what the signer made."""
+
+    code = "zone.version_rejected"
+
+
+class SigningImpossible(PipelineError):
+    """The zone cannot be signed now: its key, its policy or the clock does not allow it."""
+
+    code = "zone.signing_impossible"
+
+
+class NoSource(PipelineError):
+    """There is neither a readable zone file nor a published version."""
+
+    code = "zone.no_source"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedVersion:
+    """What the signer made.
+
+    Attributes:
+        zone: The signed zone.
+        ds: DS RDATA of the keys that a parent may point to.
+        new_signatures: How many were made; the others were kept.
+    """
+
+    zone: Zone
+    ds: tuple[bytes, ...]
+    new_signatures: int
+
+
+class ZoneSigner(Protocol):
+    """Signs versions of one zone. Raises SigningImpossible where it cannot."""
+
+    def find_due(self, published: Zone, unsigned: Zone) -> int | None:
+        """Say when the published version must be signed again, in epoch seconds.
+
+        None if it must be now for another reason than time: other keys or another policy.
+        """
+        ...
+
+    def sign(
+        self, unsigned: Zone, previous: Zone | None, serial: Serial, progress: Callable[[int, int], None]
+    ) -> SignedVersion:
+        """Sign a version, keeping every signature of the previous one that is still good."""
+        ...
+
+
+class ZoneValidator(Protocol):
+    """Accepts or rejects a signed zone."""
+
+    def __call__(
+        self, version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
+    ) -> Sequence[str]:
+        """Give the reasons against the version; none accepts it."""
+        ...
+
+
+EventSink = Callable[[Name, Stage, int | None, str], None]  # zone, stage, serial, detail
+
+
+@dataclass(slots=True)
+class ZoneState:
+    """What is known of a zone; changed by its pipeline alone, read by anyone.
+
+    Attributes:
+        published: The version in service.
+        unsigned: The zone's data as last accepted; from the file, or from the published version.
+        source_serial: Serial of the zone file as last accepted.
+        notices: What the last reading of the file had to say.
+        files: All files of the zone, as they looked when they were last read.
+        file_error: Why the file was refused when it was last read; None if it was taken.
+        last_error: Why the last attempt to sign and publish came to nothing; None if it did not.
+        failed_at: Since when there has been an error.
+        next_due: When signatures must be made again, epoch seconds.
+        floor: Newest serial ever seen for this zone.
+    """
+
+    published: Zone | None = None
+    unsigned: Zone | None = None
+    source_serial: int | None = None
+    notices: tuple[Notice, ...] = ()
+    files: Mapping[Path, Fingerprint | None] = field(default_factory=dict[Path, Fingerprint | None])
+    file_error: str | None = None
+    last_error: str | None = None
+    failed_at: int | None = None
+    next_due: int | None = None
+    floor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineParts:
+    """What the pipelines of all zones share."""
+
+    clock: Clock
+    directory: Path
+    rejected: Path
+    limits: Limits
+    record: EventSink
+    progress: Progress
+
+
+class ZonePipeline:
+    """One zone's pipeline. Not for use by two threads at a time."""
+
+    def __init__(
+        self,
+        entry: ZoneEntry,
+        publication: Publication,
+        signer: ZoneSigner,
+        validate: ZoneValidator,
+        serial_policy: SerialPolicy,
+        parts: PipelineParts,
+    ) -> None:
+        """Prepare; `restore` comes first."""
+        self.entry = entry
+        self.state = ZoneState()
+        self._publication = publication
+        self._signer = signer
+        self._validate = validate
+        self._serial_policy = serial_policy
+        self._parts = parts
+
+    def restore(self) -> None:
+        """Find the version that is published, as a start or a restart leaves it."""
+        loaded = self._publication.load()
+        for problem in loaded.problems:
+            logger.warning("zone %s: %s", self.entry.text, problem)
+        self.state.published = loaded.zone
+        self.state.floor = loaded.newest_serial
+        if loaded.zone is not None:
+            self.state.unsigned = strip_signatures(loaded.zone)
+
+    def advance(self, *, read_file: bool) -> bool:
+        """Bring the zone up to date: read its file if asked, sign what changed or is due, and publish.
+
+        A file that is refused is noted in the state, and the data as last accepted is signed on.
+
+        Returns:
+            Whether a new version was published.
+
+        Raises:
+            PipelineError: Nothing was published; the reason is also in the state.
+            OSError: The disk refused; nothing was published.
+        """
+        if read_file:
+            try:
+                unsigned = self._read()
+            except ZoneFileRefused as error:
+                self._note_file_error(str(error))
+                unsigned = self.state.unsigned
+            else:
+                self.state.file_error = None
+        else:
+            unsigned = self.state.unsigned
+        try:
+            if unsigned is None:
+                reason = self.state.file_error or "its file was not read yet"
+                raise NoSource(f"zone {self.entry.text} was never published: {reason}")
+            published = self._publish_if_needed(unsigned)
+        except (PipelineError, OSError) as error:
+            self._note_failure(error)
+            raise
+        self.state.last_error = None
+        self.state.failed_at = None
+        return published
+
+    def _note_file_error(self, text: str) -> None:
+        if self.state.file_error != text:
+            logger.error("zone %s: %s", self.entry.text, text)
+            self._parts.record(self.entry.name, Stage.FAILED, None, text)
+        self.state.file_error = text
+
+    def _note_failure(self, error: Exception) -> None:
+        text = str(error)
+        if self.state.last_error != text:
+            logger.error("zone %s: %s", self.entry.text, text)
+            stage = Stage.REJECTED if isinstance(error, VersionRejected) else Stage.FAILED
+            self._parts.record(self.entry.name, stage, None, text)
+        if self.state.last_error is None:
+            self.state.failed_at = self._parts.clock.now()
+        self.state.last_error = text
+
+    def _read(self) -> Zone:
+        """Read and check the file; the data as last accepted stays what it is when there are errors."""
+        if self.entry.file is None:
+            raise ZoneFileRefused(
+                f"it has no file any more; 'signerd forget {self.entry.text}' would end its service"
+            )
+        self.state.files = take_fingerprints([self.entry.file, *self.state.files])
+        loaded = load_master_file(
+            self.entry.file, self.entry.name, directory=self._parts.directory, limits=self._parts.limits
+        )
+        # What was included is known only now. Looked at before the reading where possible: a change in
+        # between is then seen as one.
+        looks = take_fingerprints(loaded.files)
+        self.state.files = {file: self.state.files.get(file, look) for file, look in looks.items()}
+        notices = loaded.notices
+        if loaded.zone is not None:
+            notices += tuple(check_zone(loaded.zone))
+        self.state.notices = notices
+        errors = [notice for notice in notices if notice.severity is Severity.ERROR]
+        if loaded.zone is None or errors:
+            first = str(errors[0]) if errors else f"{self.entry.file}: cannot be read"
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            raise ZoneFileRefused(first + more)
+        self.state.source_serial = loaded.zone.serial
+        return loaded.zone
+
+    def _publish_if_needed(self, unsigned: Zone) -> bool:
+        """Go through the stages with the data given, unless the published version says it all."""
+        published = self.state.published
+        if published is not None and self._is_up_to_date(published, unsigned):
+            self.state.unsigned = unsigned
+            return False
+        now = self._parts.clock.now()
+        name, record = self.entry.name, self._parts.record
+        record(name, Stage.LOADED, unsigned.serial, f"{len(unsigned.names)} names")
+        floor = self.state.floor
+        if published is not None and (floor is None or is_newer(published.serial, floor)):
+            floor = published.serial
+        serial = decide_serial(self._serial_policy, published=floor, source=unsigned.serial, now=now)
+        record(name, Stage.CHECKED, serial, f"from serial {unsigned.serial}")
+        text = self.entry.text
+        version = self._signer.sign(unsigned, published, serial, self._make_progress("signing"))
+        record(name, Stage.SIGNED, serial, f"{version.new_signatures} new signatures")
+        reasons = self._validate(version, published, self._make_progress("validating"))
+        if reasons:
+            kept = keep_rejected(self._parts.rejected, version.zone, reasons)
+            raise VersionRejected(
+                f"version {serial} of zone {text} was rejected: {reasons[0]}"
+                + (f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else "")
+                + f"; kept in {kept}"
+            )
+        record(name, Stage.VALIDATED, serial, "")
+        for problem in self._publication.publish(version.zone, published):
+            logger.warning("zone %s: %s", text, problem)
+        self.state.published = version.zone
+        self.state.unsigned = unsigned
+        self.state.floor = serial
+        self.state.next_due = self._signer.find_due(version.zone, unsigned)
+        record(name, Stage.PUBLISHED, serial, f"{version.new_signatures} new signatures")
+        return True
+
+    def _make_progress(self, doing: str) -> Callable[[int, int], None]:
+        return lambda done, total: self._parts.progress(f"{doing} {self.entry.text}", done, total)
+
+    def _is_up_to_date(self, published: Zone, unsigned: Zone) -> bool:
+        if unsigned is not self.state.unsigned and not has_same_data(strip_signatures(published), unsigned):
+            return False
+        if self._serial_policy is SerialPolicy.INCREMENT and is_newer(unsigned.serial, published.serial):
+            return False  # the operator counted on; the served serial follows
+        self.state.next_due = self._signer.find_due(published, unsigned)
+        return self.state.next_due is not None and self.state.next_due > self._parts.clock.now()
