@@ -40,6 +40,16 @@ class DelegationKey:
         return self.flags.to_bytes(2) + bytes((self.protocol, self.algorithm)) + self.public_key
 
     @property
+    def is_secure_entry_point(self) -> bool:
+        """Say if the parent is to point to it (RFC 4034, section 2.1.1)."""
+        return bool(self.flags & 0x0001)
+
+    @property
+    def is_revoked(self) -> bool:
+        """Say if it must no longer be trusted (RFC 5011, section 2.1)."""
+        return bool(self.flags & 0x0080)
+
+    @property
     def key_tag(self) -> int:
         """The key tag (RFC 4034, appendix B)."""
         rdata = self.rdata

@@ -1,0 +1,60 @@
+"""The command `signerd`."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from signerd.cli.clock_commands import add_clock_commands
+from signerd.cli.command_errors import PROGRAM
+from signerd.cli.config_commands import add_config_commands
+from signerd.cli.delegation_commands import add_ds
+from signerd.cli.run import add_run
+from signerd.cli.status import add_status
+from signerd.cli.zone_commands import add_zone_commands
+
+INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
+
+
+def make_app() -> typer.Typer:
+    """Build the command line with all command groups."""
+    app = typer.Typer(
+        name=PROGRAM,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_take_global_options)
+    add_run(app)
+    add_status(app)
+    add_ds(app)
+    add_zone_commands(app)
+    add_config_commands(app)
+    add_clock_commands(app)
+    return app
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"{PROGRAM} {version('signerd')}")
+        raise typer.Exit
+
+
+def _take_global_options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Serve DNS zones and sign what is served."""
+    del show_version  # dealt with by its callback
+
+
+def main() -> None:
+    """Run the command line; the entry point of the package."""
+    try:
+        make_app()()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,181 @@
+"""The status as a table for people."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import IO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from signerd.cli.status_report import KeyStatus, StatusReport, ZoneStatus
+from signerd.config.quantity import format_duration
+
+PLAIN_COLUMNS = 100_000  # a file or pipe has no width: nothing is cut or wrapped
+_GOOD_STATES = frozenset({"published", "serving", "signed"})
+_SOON_SECONDS = 3 * 86400  # a runway shorter than this is shown in red
+_NOTHING = "-"
+
+
+def print_status(report: StatusReport, file: IO[str], *, is_verbose: bool, width: int | None = None) -> None:
+    """Print the report, fitted to a terminal or plain for anything else.
+
+    Args:
+        report: What to print.
+        file: Where to.
+        is_verbose: With all that is known of each zone and responder.
+        width: Columns of the terminal, None to ask it.
+    """
+    is_terminal = file.isatty() or width is not None
+    console = Console(
+        file=file,
+        width=width if is_terminal else PLAIN_COLUMNS,
+        force_terminal=is_terminal if width is None else False,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    if report.running:
+        console.print(_describe_server(report), soft_wrap=not is_terminal)
+    if report.zones:
+        _print_table(console, _tabulate_zones(report.zones))
+    else:
+        console.print("no zones")
+    if is_verbose:
+        for zone in report.zones:
+            _print_details(console, zone)
+        if report.responders:
+            console.print()
+            _print_table(console, _tabulate_responders(report))
+        return
+    for zone in report.zones:
+        if zone.last_error is not None:
+            console.print(Text(f"{_clean(zone.name)}: {_clean(zone.last_error)}", style="red"))
+
+
+def _describe_server(report: StatusReport) -> str:
+    parts = [f"{sum(responder.alive for responder in report.responders)} responders"]
+    if report.addresses:
+        parts.append(f"on {' '.join(report.addresses)}")
+    if report.admin is not None:
+        parts.append(f"admin on {report.admin}")
+    if report.started_at is not None:
+        parts.append(f"since {format_time(report.started_at)}")
+    return _clean(", ".join(parts))
+
+
+def _print_table(console: Console, table: Table) -> None:
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        console.out(line.rstrip(), highlight=False)
+
+
+def _make_table(columns: Iterable[tuple[str, bool]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, is_number in columns:
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    return table
+
+
+def _tabulate_zones(zones: Sequence[ZoneStatus]) -> Table:
+    table = _make_table(
+        (
+            ("ZONE", False),
+            ("STATE", False),
+            ("SERIAL", True),
+            ("RECORDS", True),
+            ("KEYS", False),
+            ("RUNWAY", True),
+        )
+    )
+    for zone in zones:
+        runway = _NOTHING if zone.runway_seconds is None else format_runway(int(zone.runway_seconds))
+        is_short = zone.runway_seconds is not None and zone.runway_seconds < _SOON_SECONDS
+        table.add_row(
+            Text(_clean(zone.name)),
+            Text(_clean(zone.state), style="green" if zone.state in _GOOD_STATES else "yellow"),
+            _show(zone.serial),
+            _show(zone.records),
+            Text(" ".join(map(_name_key, zone.keys)) or _NOTHING),
+            Text(runway, style="red" if is_short else ""),
+        )
+    return table
+
+
+def _tabulate_responders(report: StatusReport) -> Table:
+    table = _make_table(
+        (("RESPONDER", True), ("STATE", False), ("QUERIES", True), ("RESTARTS", True), ("ZONES", True))
+    )
+    for responder in report.responders:
+        table.add_row(
+            str(responder.pid),
+            "alive" if responder.alive else "gone",
+            _show(responder.queries),
+            str(responder.restarts),
+            _show_count(responder.loaded),
+        )
+    return table
+
+
+def _print_details(console: Console, zone: ZoneStatus) -> None:
+    console.print()
+    console.print(Text(_clean(zone.name), style="bold"))
+    details: list[tuple[str, str | None]] = [
+        ("policy", zone.policy),
+        ("serial", f"{_show(zone.serial)} (zone file: {_show(zone.source_serial)})"),
+        ("signed", None if zone.signed is None else "yes" if zone.signed is True else str(zone.signed)),
+        ("next refresh", _show_time(zone.next_refresh_at)),
+        ("first expiry", _show_time(zone.expires_at)),
+        ("served by", _show_count(zone.served_by, "responders")),
+        *((key.role, _describe_key(key)) for key in zone.keys),
+        ("error", zone.last_error),
+        *(("notice", notice) for notice in zone.notices),
+    ]  # fmt: skip
+    for name, value in details:
+        if value:
+            console.print(Text(f"  {name + ':':<14} {_clean(value)}"))
+
+
+def _name_key(key: KeyStatus) -> str:
+    return f"{key.role}:{key.tag}/{key.algorithm}"
+
+
+def _describe_key(key: KeyStatus) -> str:
+    return f"{key.tag} algorithm {key.algorithm} {key.kms_key or ''}".rstrip()
+
+
+def _show(number: int | None) -> str:
+    return _NOTHING if number is None else str(number)
+
+
+def _show_time(seconds: float | None) -> str | None:
+    return None if seconds is None else format_time(seconds)
+
+
+def _show_count(counted: int | list[int] | dict[str, int] | None, noun: str = "") -> str:
+    """Print a number, or how many there are in a list of what is counted."""
+    if counted is None:
+        return _NOTHING
+    return f"{counted if isinstance(counted, int) else len(counted)} {noun}".rstrip()
+
+
+def _clean(text: str) -> str:
+    """Take out what could steer the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def format_time(seconds: float) -> str:
+    """Print a time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def format_runway(seconds: int) -> str:
+    """Print a runway in its two largest units: `13d5h`, `5h3m`."""
+    if seconds <= 0:
+        return "expired"
+    for length in (86400, 3600, 60):
+        if seconds >= length:
+            smaller = max(length // 24 if length == 86400 else length // 60, 1)
+            return format_duration(seconds - seconds % smaller)
+    return format_duration(seconds)

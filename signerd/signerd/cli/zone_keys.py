@@ -1,0 +1,26 @@
+"""The key-signing keys of a zone, as it is served."""
+
+from signerd.cli.command_errors import CommandFailed
+from signerd.cli.published_zones import load_published
+from signerd.config.state_directory import StateDirectory
+from signerd.delegation.delegation_key import DelegationKey, read_key
+from signerd.dns import rdatatype as rt
+from signerd.dns.name import Name
+from signerd.zones.zone_list import format_zone_name
+
+
+def find_delegation_keys(state: StateDirectory, zone: Name) -> list[DelegationKey]:
+    """Give the keys that the parent is to point to, in the order of their tags.
+
+    They are taken from the published zone: a DS must never name a key that is not served.
+
+    Raises:
+        CommandFailed: The zone is unknown, not published yet, or has no such key.
+    """
+    published = load_published(state, zone)
+    dnskeys = published.names[zone].get(rt.DNSKEY)
+    keys = [read_key(rdata) for rdata in dnskeys.rdatas] if dnskeys else []
+    keys = [key for key in keys if key.is_secure_entry_point and not key.is_revoked]
+    if not keys:
+        raise CommandFailed(f"zone '{format_zone_name(zone)}' has no keys yet")
+    return sorted(keys, key=lambda key: key.key_tag)
