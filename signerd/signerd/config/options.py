@@ -12,6 +12,7 @@ from signerd.config.section import Address, Duration, Interval, Section, Size, T
 from signerd.config.spelling import suggest
 from signerd.control.responder_pool import ListenAddress
 from signerd.dns.name import BadName, Name, fold_case, format_name, parse_name
+from signerd_kms.slug import make_slug
 
 DEFAULT_POLICY: Final = "default"  # always exists
 DEFAULT_LISTEN: Final = (ListenAddress("127.0.0.1", 5300), ListenAddress("::1", 5300))
@@ -27,7 +28,7 @@ class Responders(Section):
 
     count: Annotated[int, Field(ge=1, le=256)] | None = None
     edns_udp_size: Annotated[int, Field(ge=512, le=4096)] = 1232
-    answer_cache_entries: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
+    answer_cache_size: Annotated[Size, Field(le=1 << 40)] = 32 << 20
     identity: Text | None = None
     version: Text | None = None
     nsid: Text | None = None
@@ -37,9 +38,9 @@ class Tcp(Section):
     """Queries over TCP (RFC 7766); limits are for each responder process."""
 
     idle_timeout: Annotated[Interval, Field(ge=0.1, le=600)] = 10.0
-    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 500
-    max_connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 50
-    query_limit: Annotated[int, Field(ge=1)] | None = None
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 100
+    query_limit: Annotated[int, Field(ge=1, le=2**31 - 1)] = 100_000
 
 
 class Admin(Section):
@@ -48,11 +49,24 @@ class Admin(Section):
     listen: Address = ListenAddress("127.0.0.1", 8053)
 
 
-class Place(Section):
-    """Name and slug of the organisation or region that the API shows."""
+class Organisation(Section):
+    """The owner of the keys, as the API shows it; its slug follows from its name."""
 
-    name: Text
-    slug: Slug
+    name: Text = "Local"
+
+    @field_validator("name")
+    @classmethod
+    def _need_slug(cls, name: str) -> str:
+        if not make_slug(name):
+            raise ValueError(f"{name!r} needs an ASCII letter or digit")
+        return name
+
+
+class Region(Section):
+    """The place of the keys, as the API shows it."""
+
+    name: Text = "Local"
+    slug: Slug = "local"
 
 
 class Seal(Section):
@@ -146,8 +160,8 @@ class Config(Section):
     responders: Responders = Responders()
     tcp: Tcp = Tcp()
     admin: Admin = Admin()
-    organisation: Place = Place(name="Local", slug="local")
-    region: Place = Place(name="Local", slug="local")
+    organisation: Organisation = Organisation()
+    region: Region = Region()
     seal: Seal = Seal()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
     zone_defaults: ZoneDefaults = ZoneDefaults()
@@ -157,7 +171,7 @@ class Config(Section):
     limits: Limits = Limits()
     log: Log = Log()
 
-    @field_validator("organisation", "region", "policies", "zones", mode="before")
+    @field_validator("policies", "zones", mode="before")
     @classmethod
     def _take_empty_as_default(cls, value: object, info: ValidationInfo) -> object:
         """Read a key with nothing below it as the default."""
@@ -211,12 +225,9 @@ class Config(Section):
         """The file that holds the root key."""
         return self.seal.file or self.state_directory / "root.key"
 
-    def find_policy(self, zone: Name) -> tuple[str, Policy]:
-        """Give name and content of the policy that a zone is signed with, listed or not."""
-        for listed in self.zones:
-            if listed.origin == zone and listed.policy is not None:
-                return listed.policy, self.policies[listed.policy]
-        return self.zone_defaults.policy, self.policies[self.zone_defaults.policy]
+    def may_skip(self, address: ListenAddress) -> bool:
+        """Say if the server may start without an address: the IPv6 one that the operator did not choose."""
+        return self.listen == DEFAULT_LISTEN and ":" in address.host
 
 
 def _explain_unknown_policy(name: str, info: ValidationInfo) -> str | None:

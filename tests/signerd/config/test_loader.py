@@ -44,7 +44,13 @@ def test_options_are_read_into_typed_values() -> None:
     assert policy.signature_validity == 30 * 86400
     assert config.policies["default"] == Config().policies["default"]
     assert config.zones[0].name == "example.com."
-    assert config.find_policy(config.zones[0].origin) == ("signed-lightly", policy)
+    assert config.zones[0].policy == "signed-lightly"
+
+
+def test_only_the_ipv6_address_of_the_default_may_be_left_out() -> None:
+    assert [Config().may_skip(address) for address in Config().listen] == [False, True]
+    config = parse_config(b"listen: ['::1@5300']", "f.yaml")
+    assert not config.may_skip(config.listen[0])
 
 
 def test_the_default_policy_can_be_changed() -> None:
@@ -79,7 +85,6 @@ region: {slug: Bad Slug}
         "f.yaml:9: zones[0].policy: there is no policy 'c'",
         "f.yaml:10: tcp: must be a map of options, not a list",
         "f.yaml:11: log.level: 'warn' is not one of debug, info, warning, error; did you mean 'warning'?",
-        "f.yaml:12: region.name: is missing",
         "f.yaml:12: region.slug: 'Bad Slug' is no slug: lower-case letters, digits and single hyphens "
         "between them",
     ]
@@ -156,6 +161,8 @@ region: {slug: Bad Slug}
         ("zones: [{name: 0/25.2.0.192.in-addr.arpa}]", "f.yaml:1: zones[0].file: must be stated"),
         ("zones: [{name: 5}]", "f.yaml:1: zones[0].name: 5 is not text; quote it"),
         ("listen: ['::1@53', '::1@53']", "f.yaml:1: listen[1]: ::1@53 is listed twice"),
+        ("organisation: {name: '***'}", "f.yaml:1: organisation.name: '***' needs an ASCII letter or digit"),
+        ("responders: {answer_cache_size: -1}", "f.yaml:1: responders.answer_cache_size: -1 is no size"),
         ("listen: []", "f.yaml:1: listen: "),
         ("listen: 127.0.0.1@53", "f.yaml:1: listen: must be a list, not the single value"),
         ("zone_directory: [a]", "f.yaml:1: zone_directory: ['a'] is not text"),
