@@ -1,0 +1,179 @@
+"""The keys in memory while unsealed: root key, key-encryption keys, a bounded cache of private keys."""
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+
+from sqlalchemy import Connection, insert, select
+
+from signerd_kms import signature
+from signerd_kms.associated_data import KEK, KEY_VERSION, SERVICE_KEY, encode_fields
+from signerd_kms.errors import UnwrapFailed
+from signerd_kms.key import Key, Scope, encode_operations
+from signerd_kms.key_rows import StoredMaterial
+from signerd_kms.root_key import Label, RootKey
+from signerd_kms.schema import keks
+from signerd_kms.wrapping import LiveKey, WrappedKey, unwrap, wrap
+
+MAX_LOADED_KEYS = 1024  # bounds the private keys in memory; the least recently used goes first
+KEK_OCTETS = 32
+
+_Place = tuple[str, str, int]  # organisation, region, generation
+
+
+class KeyHierarchy:
+    """Wraps and unwraps below one root key. Safe to use from several threads; useless after `close`."""
+
+    def __init__(self, instance: str, root: RootKey) -> None:
+        self._instance = instance
+        self._root = root
+        self._lock = threading.Lock()
+        self._keks: dict[_Place, LiveKey] = {}
+        self._loaded: OrderedDict[bytes, signature.PrivateKey] = OrderedDict()
+
+    def close(self) -> None:
+        """Wipe and drop every key. The caller has seen to it that no operation is under way."""
+        with self._lock:
+            for kek in self._keks.values():
+                kek.close()
+            self._keks.clear()
+            self._loaded.clear()
+            self._root.close()
+
+    def derive(self, label: Label) -> LiveKey:
+        """Derive a key from the root key."""
+        return self._root.derive(label)
+
+    def find_kek_generation(self, connection: Connection, organisation: str, region: str) -> int | None:
+        """Give the newest generation of a key-encryption key, None if there is none yet."""
+        row = connection.execute(
+            select(keks.c.generation)
+            .where(keks.c.organisation == organisation, keks.c.region == region)
+            .order_by(keks.c.generation.desc())
+            .limit(1)
+        ).first()
+        return None if row is None else int(row.generation)
+
+    def insert_kek(self, connection: Connection, organisation: str, region: str, now: int) -> int:
+        """Make and store the first key-encryption key of an organisation and region; gives its generation."""
+        generation = 1
+        with LiveKey(os.urandom(KEK_OCTETS)) as kek:
+            wrapped = wrap(
+                self._root.wrapping_key, kek.octets, self._encode_kek(organisation, region, generation)
+            )
+        connection.execute(
+            insert(keks).values(
+                organisation=organisation,
+                region=region,
+                generation=generation,
+                root_generation=self._root.generation,
+                wrapped=wrapped.octets,
+                key_check=wrapped.key_check,
+                created_at=now,
+            )
+        )
+        return generation
+
+    def load_kek(self, connection: Connection, organisation: str, region: str, generation: int) -> LiveKey:
+        """Give a key-encryption key; it stays owned by the hierarchy.
+
+        Raises:
+            UnwrapFailed: It is missing, or does not open.
+        """
+        place = (organisation, region, generation)
+        with self._lock:
+            if (kek := self._keks.get(place)) is not None:
+                return kek
+        row = connection.execute(
+            select(keks.c.wrapped, keks.c.key_check).where(
+                keks.c.organisation == organisation,
+                keks.c.region == region,
+                keks.c.generation == generation,
+            )
+        ).first()
+        if row is None:
+            raise UnwrapFailed(
+                f"key-encryption key {generation} of {organisation} in region {region} is missing"
+            )
+        kek = unwrap(
+            self._root.wrapping_key,
+            WrappedKey(row.wrapped, row.key_check),
+            self._encode_kek(organisation, region, generation),
+            locked=True,
+        )
+        with self._lock:
+            return self._keks.setdefault(place, kek)
+
+    def wrap_material(
+        self, kek: LiveKey, generation: int, key: Key, version: int, octets: bytes
+    ) -> StoredMaterial:
+        """Wrap the material of a key version, bound to the identity and unchangeable policy of the key."""
+        return StoredMaterial(wrap(kek, octets, self._encode_version(key, version, generation)), generation)
+
+    def load_private_key(
+        self, kek: LiveKey, key: Key, version: int, material: StoredMaterial
+    ) -> signature.PrivateKey:
+        """Unwrap and load a private key, or take it from the cache if no octet of its row has changed.
+
+        Raises:
+            UnwrapFailed: The row, the policy of the key or its public key was changed.
+        """
+        associated_data = self._encode_version(key, version, material.kek_generation)
+        public_key = (
+            next((known.public_key for known in key.versions if known.version == version), None) or b""
+        )
+        wrapped = material.wrapped
+        place = hashlib.sha256(
+            encode_fields((associated_data, wrapped.octets, wrapped.key_check, public_key))
+        ).digest()
+        with self._lock:
+            if (loaded := self._loaded.get(place)) is not None:
+                self._loaded.move_to_end(place)
+                return loaded
+        with unwrap(kek, wrapped, associated_data) as live:
+            private_key = signature.load_private_key(live.octets, key.key_type, validated=True)
+        if signature.encode_public_key(private_key) != public_key:
+            raise UnwrapFailed(f"the stored public key of {key.identity} version {version} was changed")
+        with self._lock:
+            self._loaded[place] = private_key
+            while len(self._loaded) > MAX_LOADED_KEYS:
+                self._loaded.popitem(last=False)
+        return private_key
+
+    def encode_service_key(
+        self, scope: Scope, purpose: str, identity: str, generation: int, bound: tuple[bytes, ...]
+    ) -> bytes:
+        """Give the associated data of a service key."""
+        return encode_fields(
+            (
+                SERVICE_KEY,
+                self._instance,
+                scope.organisation,
+                scope.region,
+                purpose,
+                identity,
+                generation,
+                *bound,
+            )
+        )
+
+    def _encode_kek(self, organisation: str, region: str, generation: int) -> bytes:
+        return encode_fields((KEK, self._instance, organisation, region, generation))
+
+    def _encode_version(self, key: Key, version: int, kek_generation: int) -> bytes:
+        return encode_fields(
+            (
+                KEY_VERSION,
+                self._instance,
+                key.scope.organisation,
+                key.scope.region,
+                key.identity,
+                version,
+                key.key_type.value,
+                key.export_allowed,
+                key.imported,
+                encode_operations(key.operations),
+                kek_generation,
+            )
+        )

@@ -1,0 +1,125 @@
+"""The tables of the KMS. Rows of tenants carry their organisation; times are seconds since 1970, UTC."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+NAMING = {  # so that migrations can name what they change, on any database
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+instance = Table(
+    "kms_instance",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("identity", Text, nullable=False),
+    Column("root_generation", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    CheckConstraint("only = 1", name="one_row"),
+)
+
+root_key_wraps = Table(
+    "kms_root_key_wraps",
+    metadata,
+    Column("seal_id", Text, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("key_check", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+keks = Table(
+    "kms_keks",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("root_generation", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("key_check", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+keys = Table(
+    "kms_keys",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("region", Text, nullable=False),
+    Column("project", Text, nullable=False),  # empty: none; NULLs would escape unique indexes
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("labels", Text, nullable=False),  # JSON object of strings
+    Column("annotations", Text, nullable=False),  # JSON object of strings
+    Column("key_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("operations", Text, nullable=False),
+    Column("export_allowed", Boolean, nullable=False),
+    Column("imported", Boolean, nullable=False),
+    Column("rotation_allowed", Boolean, nullable=False),
+    Column("rotation_enabled", Boolean, nullable=False),
+    Column("rotation_period_in_days", Integer),
+    Column("latest_version", Integer, nullable=False),
+    Column("min_decryption_version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("object_version", Integer, nullable=False),
+    Column("deletion_scheduled_at", BigInteger),
+)
+
+_NOT_PENDING = text("status <> 'pending_deletion'")  # names of keys that are going do not block new ones
+
+Index("ux_kms_keys_identity", keys.c.identity, unique=True)
+Index(
+    "ux_kms_keys_name",
+    keys.c.organisation,
+    keys.c.region,
+    keys.c.project,
+    keys.c.name,
+    unique=True,
+    sqlite_where=_NOT_PENDING,
+    postgresql_where=_NOT_PENDING,
+)
+Index(
+    "ux_kms_keys_slug",
+    keys.c.organisation,
+    keys.c.region,
+    keys.c.project,
+    keys.c.slug,
+    unique=True,
+    sqlite_where=_NOT_PENDING,
+    postgresql_where=_NOT_PENDING,
+)
+
+key_versions = Table(
+    "kms_key_versions",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    Column("kek_generation", Integer, nullable=False),
+    Column("wrapped", LargeBinary),  # NULL once destroyed
+    Column("key_check", LargeBinary, nullable=False),
+    Column("public_key", LargeBinary),  # SubjectPublicKeyInfo in DER
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["organisation", "identity"], ["kms_keys.organisation", "kms_keys.identity"]),
+)

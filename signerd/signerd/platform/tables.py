@@ -1,0 +1,98 @@
+"""Tables of the platform: organisations, regions, tokens, audit log. Times are seconds since 1970, UTC."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from signerd_kms.schema import NAMING
+
+metadata = MetaData(naming_convention=NAMING)
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("object_version", Integer, nullable=False),
+    UniqueConstraint("slug"),
+)
+
+organisation_gates = Table(
+    "organisation_gates",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("gate", Text, primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    ForeignKeyConstraint(["organisation"], ["organisations.identity"]),
+)
+
+regions = Table(
+    "regions",
+    metadata,
+    Column("identity", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("kms_available", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("object_version", Integer, nullable=False),
+    UniqueConstraint("slug"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organisation", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("mac", LargeBinary, nullable=False),  # the token itself is not stored
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    ForeignKeyConstraint(["organisation"], ["organisations.identity"]),
+)
+Index("ix_tokens_organisation", tokens.c.organisation)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("chain", Text, primary_key=True),  # identity of the organisation, or `instance`
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor", Text),
+    Column("resource_type", Text),
+    Column("resource", Text),
+    Column("request_id", Text),
+    Column("record", LargeBinary, nullable=False),  # canonical JSON: what the hashes cover
+    Column("hash", LargeBinary, nullable=False),  # of the chain up to and with this entry
+    UniqueConstraint("event_id"),
+)
+Index("ix_audit_entries_chain_action", audit_entries.c.chain, audit_entries.c.action)
+Index("ix_audit_entries_chain_resource", audit_entries.c.chain, audit_entries.c.resource)
+Index("ix_audit_entries_chain_request_id", audit_entries.c.chain, audit_entries.c.request_id)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)

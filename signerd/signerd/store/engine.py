@@ -1,0 +1,89 @@
+"""The SQLite engine: durable commits, one writer at a time, a file only its owner reads."""
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from signerd_kms.kms import READ_ONLY
+
+if TYPE_CHECKING:
+    import sqlite3
+
+BUSY_TIMEOUT_SECONDS = 10  # how long a writer waits for another process's transaction
+MAX_CONNECTIONS = 64  # threads that use the database at once; more wait
+
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",  # a commit is on disk before it returns: the audit promises it
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # overwrite what is deleted: wrapped keys are destroyed for good
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
+)
+
+
+class DatabaseRefused(Exception):
+    """The database file is not what it must be: kind, owner or mode."""
+
+
+def open_database(path: Path) -> Engine:
+    """Open the database file, made with mode 0600 if it is not there.
+
+    Transactions begin with BEGIN IMMEDIATE, so that no two writers meet half way; with the execution option
+    `signerd_read_only` they begin as readers, which see one state and never wait.
+
+    Raises:
+        DatabaseRefused: The file is no regular file, belongs to another user or is readable by others.
+        OSError: It cannot be made.
+    """
+    _prepare_file(path)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
+        pool_size=8,
+        max_overflow=MAX_CONNECTIONS - 8,
+        hide_parameters=True,  # errors and logs must not carry the values of statements
+    )
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: "sqlite3.Connection", record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # leave BEGIN to _begin: the driver's own would come too late
+    cursor = connection.cursor()
+    try:
+        for setting in _SETTINGS:
+            cursor.execute(setting)
+    finally:
+        cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _prepare_file(path: Path) -> None:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        try:
+            descriptor = os.open(path, flags)
+        except OSError as error:
+            raise DatabaseRefused(f"{path}: the database cannot be opened: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise DatabaseRefused(f"{path}: the database is no regular file")
+    if status.st_uid != os.geteuid():
+        raise DatabaseRefused(f"{path}: the database belongs to user {status.st_uid}, not to {os.geteuid()}")
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise DatabaseRefused(f"{path}: the database has mode {mode:04o}; it must be 0600")

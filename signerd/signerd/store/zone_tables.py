@@ -1,0 +1,46 @@
+"""Tables of the zones: signing keys, what happened to each version, and how far the clock has come."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+
+from signerd_kms.schema import NAMING
+
+metadata = MetaData(naming_convention=NAMING)
+
+zone_signing_keys = Table(
+    "zone_signing_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("zone", Text, nullable=False),  # presentation form, lower case, with the final dot
+    Column("role", Text, nullable=False),
+    Column("flags", Integer, nullable=False),
+    Column("algorithm", Integer, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),  # public key field of the DNSKEY
+    Column("key_tag", Integer, nullable=False),
+    Column("kms_key_identity", Text),  # of a KSK: where its private part is
+    Column("kms_key_version", Integer),
+    Column("wrapped", LargeBinary),  # of a ZSK: its private part, wrapped by the KMS
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),  # seconds since 1970, UTC
+    CheckConstraint("role IN ('ksk', 'zsk')", name="role_known"),
+)
+Index("ix_zone_signing_keys_zone_state", zone_signing_keys.c.zone, zone_signing_keys.c.state)
+
+zone_events = Table(
+    "zone_events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("zone", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),  # seconds since 1970, UTC
+    Column("stage", Text, nullable=False),
+    Column("serial", BigInteger),
+    Column("detail", Text, nullable=False),
+    sqlite_autoincrement=True,  # a number is never used again, so readers can go on from the last they saw
+)
+Index("ix_zone_events_zone_id", zone_events.c.zone, zone_events.c.id)
+
+clock_marks = Table(
+    "clock_marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),  # seconds since 1970, UTC
+)
