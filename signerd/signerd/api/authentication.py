@@ -25,6 +25,7 @@ class Principal:
 
     identity: str
     name: str
+    organisation: str  # identity of the one that the credential belongs to
 
 
 @dataclass(frozen=True, slots=True)

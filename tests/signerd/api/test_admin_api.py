@@ -32,7 +32,7 @@ class FakeServer:
     def verify(self, token: str) -> Principal:
         if token != TOKEN:
             raise BadToken(token)
-        return Principal("admin", "admin")
+        return Principal("admin", "admin", ORGANISATION.identity)
 
     def find_organisation(self, identity_or_slug: str, principal: Principal) -> Organisation | None:
         assert principal.identity == "admin"

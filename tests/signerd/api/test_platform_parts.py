@@ -1,0 +1,115 @@
+"""The summary from a real database and KMS."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from signerd.api.application import AdminParts, make_application
+from signerd.api.authentication import BadToken, Organisation
+from signerd.api.platform_parts import PlatformParts
+from signerd.api.server import bind_admin, serve_admin
+from signerd.clock import SystemClock
+from signerd.control.responder_pool import ListenAddress
+from signerd.platform.audit_log import AuditLog
+from signerd.platform.bootstrap import Platform, bootstrap
+from signerd.store.engine import open_database
+from signerd.store.migration import upgrade
+from signerd_kms.errors import Sealed
+from signerd_kms.key import KeyStatus, KeyType, Scope
+from signerd_kms.kms import Kms
+from signerd_kms.root_key import Label
+from signerd_kms.seal import FileSeal
+
+
+class Deployment:
+    """A server's database at its first start."""
+
+    def __init__(self, directory: Path) -> None:
+        clock = SystemClock()
+        engine = open_database(directory / "signerd.db")
+        upgrade(engine)
+        audit = AuditLog()
+        self.kms = Kms.open(engine, FileSeal(directory / "root.key"), clock, audit)
+        tokens: list[str] = []
+        self.platform: Platform = bootstrap(
+            engine,
+            organisation="Local Test",
+            region="nl-01",
+            region_name="Amsterdam",
+            pepper=lambda: self.kms.derive_key(Label.TOKEN_PEPPER),
+            deliver_token=tokens.append,
+            clock=clock,
+            audit=audit,
+        )
+        self.token = tokens[0]
+        self.engine = engine
+        self.parts = PlatformParts(engine, self.kms, lambda: self.kms.derive_key(Label.TOKEN_PEPPER), clock)
+
+    def list_reasons(self) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Generator[Deployment]:
+    deployment = Deployment(tmp_path)
+    yield deployment
+    deployment.engine.dispose()
+
+
+async def test_the_first_token_gets_the_summary(deployment: Deployment) -> None:
+    scope = Scope(deployment.platform.organisation, deployment.platform.region)
+    deployment.kms.create_key(scope, "DNSSEC example.com", KeyType("ecdsa-p256"), actor=None)
+    key = deployment.kms.create_key(scope, "DNSSEC example.net", KeyType("ecdsa-p256"), actor=None)
+    deployment.kms.set_status(scope, key.identity, KeyStatus.DISABLED, actor=None)
+    parts = deployment.parts
+    application = make_application(AdminParts(parts, parts, parts, deployment))
+    async with trio.open_nursery() as nursery:
+        address = await nursery.start(serve_admin, application, bind_admin(ListenAddress("127.0.0.1", 0)))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address.port}", trust_env=False) as client:
+            headers = {"Authorization": f"Token {deployment.token}", "X-Organisation-Identity": "local-test"}
+            response = await client.get("/v1/kms/summary", headers=headers)
+            deployment.kms.seal()
+            sealed = await client.get("/v1/kms/summary", headers=headers)
+        nursery.cancel_scope.cancel()
+    assert response.status_code == 200
+    assert response.json() == {
+        "featureEnabled": True,
+        "regions": [
+            {
+                "identity": deployment.platform.region,
+                "name": "Amsterdam",
+                "slug": "nl-01",
+                "kmsAvailable": True,
+                "totalKeys": 2,
+                "activeKeys": 1,
+                "disabledKeys": 1,
+                "pendingDeletionKeys": 0,
+            }
+        ],
+    }
+    assert sealed.status_code == 503
+
+
+def test_only_the_organisation_of_the_token_is_found(deployment: Deployment) -> None:
+    principal = deployment.parts.verify(deployment.token)
+    identity = deployment.platform.organisation
+    expected = Organisation(identity, "Local Test", "local-test")
+    assert deployment.parts.find_organisation("local-test", principal) == expected
+    assert deployment.parts.find_organisation(identity, principal) == expected
+    assert deployment.parts.find_organisation("Local Test", principal) is None
+    assert deployment.parts.find_organisation("%", principal) is None
+
+
+def test_other_tokens_are_refused(deployment: Deployment) -> None:
+    for token in ("", "x", deployment.token[:-1], deployment.token + "x"):
+        with pytest.raises(BadToken):
+            deployment.parts.verify(token)
+
+
+def test_a_sealed_kms_knows_no_token(deployment: Deployment) -> None:
+    deployment.kms.seal()
+    with pytest.raises(Sealed):
+        deployment.parts.verify(deployment.token)
