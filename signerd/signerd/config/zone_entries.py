@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from signerd.config.options import Config
 from signerd.dns.name import Name
+from signerd.zones.master_file import Limits
 from signerd.zones.notice import Notice
 from signerd.zones.zone_list import ZoneEntry, list_zones
 
@@ -30,3 +31,13 @@ def list_entries(config: Config) -> tuple[Mapping[Name, ZoneEntry], tuple[Notice
     return {
         name: entry if name in listed else replace(entry, policy=default) for name, entry in zones.items()
     }, notices
+
+
+def make_limits(config: Config) -> Limits:
+    """Give the limits of one zone file."""
+    return Limits(
+        generate=config.limits.generate,
+        records=config.limits.records,
+        include_depth=config.limits.include_depth,
+        file_size=config.limits.file_size,
+    )

@@ -1,7 +1,9 @@
 from pathlib import Path
 
 from signerd.config.loader import parse_config
-from signerd.config.zone_entries import list_entries
+from signerd.config.options import Config
+from signerd.config.zone_entries import list_entries, make_limits
+from signerd.zones.master_file import Limits
 from signerd.zones.zone_list import ZoneEntry, parse_zone_name
 
 
@@ -33,3 +35,8 @@ zones:
         "far.example": entry("far.example", "/srv/far", "slow"),
     }
     assert [notice.file for notice in notices] == [str(tmp_path / "bad..name.zone")]
+
+
+def test_limits_are_those_of_the_reader_by_default() -> None:
+    assert make_limits(Config()) == Limits()
+    assert make_limits(parse_config(b"limits: {file_size: 64k}", "f.yaml")).file_size == 65536
