@@ -7,10 +7,11 @@ import trio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from signerd.api.error_response import render_error
-from signerd.api.errors import ApiError, BodyTooLarge, BodyTooSlow
+from signerd.api.errors import ApiError, BodyTooLarge, BodyTooSlow, MalformedRequest
 
 MAX_BODY_OCTETS: Final = 1 << 20  # protects memory: bodies are read whole before anything is done
 BODY_SECONDS: Final = 30.0  # protects the connections from a client that never finishes its body
+MAX_LENGTH_DIGITS: Final = 18  # more are not even read as a number
 REQUEST_ID_STATE: Final = "request_id"
 
 
@@ -79,7 +80,11 @@ def read_path(raw_path: bytes) -> str:
 async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
     """Read the body; None when the client left."""
     for name, value in scope["headers"]:
-        if name.lower() == b"content-length" and (len(value) > 18 or int(value) > MAX_BODY_OCTETS):
+        if name.lower() != b"content-length":
+            continue
+        if not value.isdigit():
+            raise MalformedRequest("the header Content-Length is no number")
+        if len(value) > MAX_LENGTH_DIGITS or int(value) > MAX_BODY_OCTETS:
             raise BodyTooLarge(f"the body is larger than {MAX_BODY_OCTETS} octets")
     body = bytearray()
     with trio.move_on_after(BODY_SECONDS):
