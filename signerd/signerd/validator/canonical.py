@@ -11,7 +11,7 @@ OrderKey = NewType("OrderKey", tuple[bytes, ...])
 
 _CLASS_IN = b"\x00\x01"
 
-# RFC 4034, section 6.2, step 3, as corrected by RFC 6840, section 5.1: NSEC keeps its case, HINFO has no name.
+# RFC 4034, section 6.2, step 3, as corrected by RFC 6840, section 5.1: NSEC keeps its case, HINFO has none.
 # A6 is left out: it is historic (RFC 6563).
 _ONLY_NAMES = frozenset(
     {

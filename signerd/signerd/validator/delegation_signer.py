@@ -1,0 +1,63 @@
+"""The way from the parent to the zone: DS and DNSKEY, CDS and CDNSKEY."""
+
+from collections.abc import Collection, Sequence
+
+from signerd.dns.name import Name
+from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY
+from signerd.dns.rrset import RRset
+from signerd.validator.key import matches_ds
+from signerd.validator.report import FindingCollector
+
+_DELETE_CDS = bytes.fromhex("0000000000")  # RFC 8078, section 4
+_DELETE_CDNSKEY = bytes.fromhex("0000030000")  # RFC 8078, section 4, with the erratum: algorithm 0, key 0
+
+
+def check_ds(apex: Name, ds: Sequence[bytes], signers: Collection[bytes], findings: FindingCollector) -> None:
+    """Check that a validator that trusts the DS records accepts the DNSKEY RRset.
+
+    Args:
+        apex: The owner of the DNSKEY RRset.
+        ds: DS RDATA; of each algorithm among them one must lead to a key that signs the DNSKEY RRset.
+        signers: DNSKEY RDATA of the keys whose signature of the DNSKEY RRset verifies, revoked keys left out.
+        findings: Takes what is wrong.
+    """
+    if not ds:
+        findings.add(apex, DNSKEY, "no DS is given, so that nothing can be trusted")
+    for algorithm in sorted({rdata[2] for rdata in ds if len(rdata) > 2}):
+        of_algorithm = [rdata for rdata in ds if len(rdata) > 2 and rdata[2] == algorithm]
+        if not any(matches_ds(apex, signer, rdata) for rdata in of_algorithm for signer in signers):
+            tags = ", ".join(str(int.from_bytes(rdata[:2])) for rdata in of_algorithm)
+            reason = f"not signed by a key that matches a DS of algorithm {algorithm} (key tags {tags})"
+            findings.add(apex, DNSKEY, reason)
+
+
+def check_child_ds(
+    apex: Name,
+    cds: RRset | None,
+    cdnskey: RRset | None,
+    dnskeys: Collection[bytes],
+    findings: FindingCollector,
+) -> None:
+    """Check that CDS and CDNSKEY name keys of the zone, the same in both, or stand alone in the delete form.
+
+    RFC 7344, section 4.1, and RFC 8078, section 4.
+    """
+    if cds is not None and _DELETE_CDS in cds.rdatas and len(cds.rdatas) > 1:
+        findings.add(apex, CDS, "the delete form is not alone")
+    if cdnskey is not None and _DELETE_CDNSKEY in cdnskey.rdatas and len(cdnskey.rdatas) > 1:
+        findings.add(apex, CDNSKEY, "the delete form is not alone")
+    by_cds: set[bytes] = set()
+    for rdata in cds.rdatas if cds is not None else ():
+        if rdata == _DELETE_CDS:
+            by_cds.add(_DELETE_CDNSKEY)
+            continue
+        matches = [matches_ds(apex, dnskey, rdata) for dnskey in dnskeys]
+        if True not in matches:
+            wrong = "has an unsupported digest type" if None in matches else "matches no DNSKEY"
+            findings.add(apex, CDS, f"mismatching CDS: {rdata.hex()} {wrong}")
+        by_cds.update(dnskey for dnskey, good in zip(dnskeys, matches, strict=True) if good)
+    for rdata in cdnskey.rdatas if cdnskey is not None else ():
+        if rdata != _DELETE_CDNSKEY and rdata not in dnskeys:
+            findings.add(apex, CDNSKEY, f"mismatching CDNSKEY: {rdata.hex()} is no DNSKEY of the zone")
+    if cds is not None and cdnskey is not None and by_cds != set(cdnskey.rdatas):
+        findings.add(apex, CDS, "CDS and CDNSKEY name different keys")
