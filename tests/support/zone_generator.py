@@ -86,7 +86,7 @@ def generate_zone(origin: str, names: int, seed: int, *, serial: int = 1) -> Gen
             case 3:  # one without DS
                 add(f"ins{number}", f"IN NS ns1.ins{number}", f"IN NS ns{number}.elsewhere.example.")
                 lines.append(f"ns1.ins{number} IN A 192.0.2.{source.randrange(1, 255)}")
-                lines.append(f"ns1.ins{number} IN AAAA 2001:db8::{number:x}")
+                lines.append(f"ns1.ins{number} IN AAAA 2001:db8::{number >> 16:x}:{number & 65535:x}")
                 owners.append(f"www.ins{number}.{origin}")
                 delegations.append(f"ins{number}.{origin}")
             case 4:
@@ -110,7 +110,7 @@ def generate_zone(origin: str, names: int, seed: int, *, serial: int = 1) -> Gen
             case _:
                 add(label, f"IN A 203.0.113.{source.randrange(1, 255)}")
                 if source.random() < 0.3:
-                    add(label, f"IN AAAA 2001:db8:1::{number:x}")
+                    add(label, f"IN AAAA 2001:db8:1::{number >> 16:x}:{number & 65535:x}")
     return GeneratedZone(origin, "\n".join(lines) + "\n", owners, delegations)
 
 
