@@ -45,15 +45,15 @@ class Nsec3Parameters(NamedTuple):
 class NsecChain:
     """NSEC RRsets in canonical order (RFC 4034, section 4)."""
 
-    __slots__ = ("_keys", "_names", "_owners")
+    __slots__ = ("_names", "keys", "owners")
 
     def __init__(
         self, names: Mapping[Name, Mapping[int, RRset]], keys: list[bytes], owners: dict[bytes, Name]
     ) -> None:
         """Take the parts; `build` makes them."""
         self._names = names
-        self._keys = keys  # sorted
-        self._owners = owners  # sort key to owner
+        self.keys = keys  # sorted
+        self.owners = owners  # sort key to owner
 
     @classmethod
     def build(cls, zone: Zone) -> "NsecChain":
@@ -71,10 +71,10 @@ class NsecChain:
             if was != (rt.NSEC in zone.names.get(owner, nothing)):
                 (removed if was else added).append(owner)
         if not added and not removed:
-            return NsecChain(zone.names, self._keys, self._owners)
+            return NsecChain(zone.names, self.keys, self.owners)
         if len(added) + len(removed) > _REBUILD_ABOVE:
             return self.build(zone)
-        keys, owners = self._keys.copy(), self._owners.copy()
+        keys, owners = self.keys.copy(), self.owners.copy()
         for owner in removed:
             key = make_sort_key(owner)
             del keys[bisect_left(keys, key)], owners[key]
@@ -86,17 +86,17 @@ class NsecChain:
 
     def find(self, name: Name) -> RRset | None:
         """Give the NSEC RRset that matches a name, or else covers it; None if the chain is empty."""
-        keys = self._keys
+        keys = self.keys
         if not keys:
             return None
         # The apex is the lowest name of all; should it be missing, -1 is the last of the loop.
-        return self._names[self._owners[keys[bisect_right(keys, make_sort_key(name)) - 1]]][rt.NSEC]
+        return self._names[self.owners[keys[bisect_right(keys, make_sort_key(name)) - 1]]][rt.NSEC]
 
 
 class Nsec3Chain:
     """NSEC3 RRsets in the order of their hashes."""
 
-    __slots__ = ("_origin", "_owners", "_rdata_start", "_records", "parameters")
+    __slots__ = ("_origin", "_rdata_start", "_records", "owners", "parameters")
 
     def __init__(
         self, origin: Name, parameters: Nsec3Parameters, records: Mapping[Name, RRset], owners: list[Name]
@@ -105,7 +105,7 @@ class Nsec3Chain:
         self.parameters = parameters
         self._origin = origin
         self._records = records
-        self._owners = owners  # of this chain alone, sorted: base32hex keeps the order of the hashes
+        self.owners = owners  # of this chain alone, sorted: base32hex keeps the order of the hashes
         self._rdata_start = (
             parameters.iterations.to_bytes(2) + bytes((len(parameters.salt),)) + parameters.salt
         )
@@ -124,8 +124,8 @@ class Nsec3Chain:
             if rdata[0] == SHA1 and rdata[1] == 0:
                 parameters = Nsec3Parameters(int.from_bytes(rdata[2:4]), rdata[5 : 5 + rdata[4]])
                 chain = cls(zone.origin, parameters, zone.nsec3, [])
-                chain._owners = sorted(owner for owner, rrset in zone.nsec3.items() if chain._has(rrset))
-                if chain._owners:
+                chain.owners = sorted(owner for owner, rrset in zone.nsec3.items() if chain._has(rrset))
+                if chain.owners:
                     return chain
         return None
 
@@ -145,7 +145,7 @@ class Nsec3Chain:
                 (removed if was else added).append(owner)
         if len(added) + len(removed) > _REBUILD_ABOVE:
             return self.build(zone)
-        owners = self._owners
+        owners = self.owners
         if added or removed:
             owners = owners.copy()
             for owner in removed:
@@ -165,7 +165,7 @@ class Nsec3Chain:
 
     def find_cover(self, name: Name) -> RRset:
         """Give the NSEC3 RRset that covers the hash of the name; a matching one, should there be one."""
-        owners = self._owners
+        owners = self.owners
         return self._records[owners[bisect_right(owners, self.hash_owner(name)) - 1]]
 
 

@@ -44,7 +44,7 @@ class Position(NamedTuple):
 class ZoneIndex:
     """One version of a zone, ready for answering; changed by nobody once it is made."""
 
-    __slots__ = ("_children", "_names", "apex", "denial", "negative_soa", "zone")
+    __slots__ = ("_names", "apex", "children", "denial", "negative_soa", "zone")
 
     def __init__(self, zone: Zone, children: dict[Name, int], denial: DenialChain | None) -> None:
         """Take the parts; `build` makes them."""
@@ -54,7 +54,7 @@ class ZoneIndex:
         self._names = zone.names
         # Names with others below them, to the number of existing names one label longer. An empty
         # non-terminal is in here and not among the owners (RFC 8020: it exists).
-        self._children = children
+        self.children = children
         soa = zone.soa
         minimum = int.from_bytes(soa.rdatas[0][-4:])
         # RFC 2308, section 5: the TTL of the SOA in a negative answer
@@ -100,8 +100,8 @@ class ZoneIndex:
             if (owner in before) != (owner in after) and len(owner) > len(self.apex)
         }
         if not differing:
-            return self._children
-        children = self._children.copy()
+            return self.children
+        children = self.children.copy()
         present: dict[Name, bool] = {}  # the owners dealt with so far
 
         def is_owner(name: Name) -> bool:
@@ -137,7 +137,7 @@ class ZoneIndex:
 
     def exists(self, name: Name) -> bool:
         """Say if a name exists: it has records or names below it, occluded ones included."""
-        return name in self._names or name in self._children
+        return name in self._names or name in self.children
 
     def find_types(self, name: Name) -> Mapping[int, RRset]:
         """Give all RRsets of a name: authoritative, glue and occluded alike."""
@@ -160,7 +160,7 @@ class ZoneIndex:
         for node in reversed(ancestors):
             found = names.get(node)
             if found is None:
-                if node not in self._children:
+                if node not in self.children:
                     return self._search_wildcard(encloser, node)
                 types = _NO_TYPES
             else:
@@ -178,6 +178,6 @@ class ZoneIndex:
         types = self._names.get(wildcard)
         if types is not None:
             return Position(Kind.WILDCARD, types, wildcard, next_closer)
-        if wildcard in self._children:
+        if wildcard in self.children:
             return Position(Kind.WILDCARD, _NO_TYPES, wildcard, next_closer)
         return Position(Kind.NOTHING, _NO_TYPES, encloser, next_closer)
