@@ -10,6 +10,7 @@ from signerd.cli.clock_commands import add_clock_commands
 from signerd.cli.command_errors import PROGRAM
 from signerd.cli.config_commands import add_config_commands
 from signerd.cli.delegation_commands import add_ds
+from signerd.cli.dump import add_dump
 from signerd.cli.run import add_run
 from signerd.cli.status import add_status
 from signerd.cli.zone_commands import add_zone_commands
@@ -30,6 +31,7 @@ def make_app() -> typer.Typer:
     add_run(app)
     add_status(app)
     add_ds(app)
+    add_dump(app)
     add_zone_commands(app)
     add_config_commands(app)
     add_clock_commands(app)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dns.zone
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -161,6 +162,18 @@ def test_ds_says_in_one_line_what_is_wrong(state: StateDirectory, zone: str, mes
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(message)
     assert result.stderr.count("\n") == 1
+
+
+def test_dump_prints_the_published_zone_as_a_master_file(state: StateDirectory, tmp_path: Path) -> None:
+    result = run("dump", "example.com", "--state", state.path)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("example.com. 3600 IN SOA ns1.example.com. admin.example.com. 2026 ")
+    assert [line.split()[3] for line in lines].count("RRSIG") == 3
+    assert (
+        len(dns.zone.from_text(result.stdout, origin="example.com.").get_rdataset("@", "DNSKEY") or ()) == 2
+    )
+    assert run("dump", "exmple.com", "--state", state.path).exit_code == 1
 
 
 def test_a_state_directory_without_state_is_said(tmp_path: Path) -> None:
@@ -343,6 +356,16 @@ def test_output_that_nobody_reads_is_no_crash(state: StateDirectory) -> None:
 def test_every_command_has_help() -> None:
     app = make_app()
     assert isinstance(app, typer.Typer)
-    for command in ("run", "status", "ds", "reload", "forget", "config check", "config show", "clock accept"):
+    for command in (
+        "run",
+        "status",
+        "ds",
+        "dump",
+        "reload",
+        "forget",
+        "config check",
+        "config show",
+        "clock accept",
+    ):
         result = run(*command.split(), "--help")
         assert (result.exit_code, "Usage: " in result.stdout) == (0, True)
