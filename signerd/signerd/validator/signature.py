@@ -1,4 +1,4 @@
-"""RRSIG records: their fields against the RRset they cover, and their cryptographic verification in batches."""
+"""RRSIG records: their fields against the RRset they cover, and verification in batches."""
 
 import struct
 from collections import defaultdict
@@ -67,12 +67,14 @@ class SignatureChecker:
         self._times: dict[tuple[int, int], str | None] = {}
 
     def check(self, rrset: RRset) -> list[Job]:
-        """Check the fields of all signatures of an RRset that must be signed by each algorithm of the zone."""
+        """Check the fields of an RRset's signatures, and that there is one of each algorithm of the zone."""
         owner, rdatatype, ttl, _, signatures = rrset
         jobs: list[Job] = []
         usable = self._all_keys if rdatatype == DNSKEY else self._keys
         labels = count_labels(owner) - is_wildcard(owner)
         seen: dict[tuple[int, int], int] = {}
+        if len(signatures) > 1 and len(set(signatures)) < len(signatures):
+            self._findings.add(owner, rdatatype, "duplicate RRSIG: the same record twice")
         for signature in signatures:
             if len(signature) <= self._signature_at:
                 self._findings.add(owner, rdatatype, f"RRSIG of {len(signature)} octets is too short")
@@ -104,9 +106,8 @@ class SignatureChecker:
                 jobs.append(Job(rrset, signature, keys))
             if reason is not None:
                 self._findings.add(owner, rdatatype, f"RRSIG by key {tag} algorithm {algorithm}: {reason}")
-        if len(seen) < len(self._algorithms) or self._algorithms - {ident[0] for ident in seen}:
-            for algorithm in sorted(self._algorithms - {ident[0] for ident in seen}):
-                self._findings.add(owner, rdatatype, f"missing RRSIG: none of algorithm {algorithm}")
+        for algorithm in self._algorithms.difference([ident[0] for ident in seen]):  # RFC 4035, section 2.2
+            self._findings.add(owner, rdatatype, f"missing RRSIG: none of algorithm {algorithm}")
         return jobs
 
     def _check_times(self, expiration: int, inception: int) -> str | None:
@@ -141,7 +142,7 @@ def verify_jobs(
         outcomes = executor.map(lambda batch: find_bad_signatures(batch, origin), batches)
     else:
         executor = None
-        outcomes = map(lambda batch: find_bad_signatures(batch, origin), batches)
+        outcomes = (find_bad_signatures(batch, origin) for batch in batches)
     try:
         for batch, bad in zip(batches, outcomes, strict=True):
             for job, reason in bad:

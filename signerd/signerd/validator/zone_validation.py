@@ -1,0 +1,155 @@
+"""The gate before publication: accepts or rejects a signed zone version as a whole."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from signerd.dns.name import Name
+from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3PARAM, SOA
+from signerd.dns.rrset import RRset
+from signerd.dns.zone import Zone
+from signerd.validator.authority import Authority, classify_names
+from signerd.validator.delegation_signer import check_child_ds, check_ds
+from signerd.validator.key import UnusableKey, ZoneKey, matches_ds, read_zone_key
+from signerd.validator.nsec3_chain import check_nsec3_chain
+from signerd.validator.nsec_chain import check_nsec_chain
+from signerd.validator.record_form import check_form
+from signerd.validator.report import EnoughFindings, FindingCollector, Report
+from signerd.validator.signature import Job, SignatureChecker, find_verifying_keys, verify_jobs
+
+_KEY_TYPES = (DNSKEY, CDS, CDNSKEY)  # it matters which key signed them, so they are always verified
+
+
+def validate(
+    zone: Zone,
+    *,
+    ds: Sequence[bytes],
+    now: int,
+    previous: Zone | None = None,
+    must_be_good_until: int | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Check every signature, the chain of denial records, and the way from the parent.
+
+    Args:
+        zone: The version to be published.
+        ds: DS RDATA of the trusted KSKs, of digest type 2 or 4; with those of several algorithms, the DNSKEY
+            RRset must be signed by a matching key of each.
+        now: The time to check signatures at, in seconds since 1970.
+        previous: An earlier version that was accepted. The serial must be newer, and under the same DNSKEY
+            RRset a signature that this version has unchanged, with its RRset, is not verified again: only its
+            fields and times are checked.
+        must_be_good_until: No signature may expire before; seconds since 1970.
+        workers: Threads that verify signatures.
+        progress: Called now and then with signatures verified and to verify, in this thread. An exception
+            that it raises ends the validation.
+
+    Returns:
+        The findings. Faults of the zone are never raised.
+    """
+    findings = FindingCollector()
+    with suppress(EnoughFindings):
+        _validate(zone, ds, now, previous, must_be_good_until, workers, progress, findings)
+    return findings.make_report()
+
+
+def _validate(
+    zone: Zone,
+    ds: Sequence[bytes],
+    now: int,
+    previous: Zone | None,
+    must_be_good_until: int | None,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+    findings: FindingCollector,
+) -> None:
+    if not check_form(zone, previous, findings):
+        return
+    origin, apex = zone.origin, zone.names[zone.origin]
+    if (dnskey := apex.get(DNSKEY)) is None:
+        findings.add(origin, DNSKEY, "missing DNSKEY: the zone is not signed")
+        return
+    keys = _read_keys(dnskey, findings)
+    authority = classify_names(zone)
+    for rrset, what in authority.iterate_unsigned():
+        if rrset.signatures:
+            findings.add(rrset.owner, rrset.type, f"has an RRSIG but is {what}")
+    checker = SignatureChecker(
+        origin, keys, now=now, must_be_good_until=must_be_good_until, findings=findings
+    )
+    jobs = _make_jobs(authority, checker, dnskey, previous)
+    _check_denial(authority, findings)
+    _check_parent(zone, ds, keys, jobs, findings)
+    verify_jobs(jobs, origin, findings, workers=workers, progress=progress)
+
+
+def _read_keys(dnskey: RRset, findings: FindingCollector) -> list[ZoneKey]:
+    keys: list[ZoneKey] = []
+    for rdata in dnskey.rdatas:
+        try:
+            keys.append(read_zone_key(rdata))
+        except UnusableKey as error:
+            findings.add(dnskey.owner, DNSKEY, f"unusable key: {error}")
+    if all(key.is_revoked for key in keys):
+        findings.add(dnskey.owner, DNSKEY, "no key that may sign the zone")
+    return keys
+
+
+def _make_jobs(
+    authority: Authority, checker: SignatureChecker, dnskey: RRset, previous: Zone | None
+) -> list[Job]:
+    """Check the fields of all signatures; give those to verify, without what was verified in `previous`."""
+    known = previous.names.get(authority.zone.origin, {}).get(DNSKEY) if previous is not None else None
+    if known is None or known.rdatas != dnskey.rdatas:
+        previous = None  # a signature is only as good as the key that verified it
+    nothing: dict[int, RRset] = {}
+    jobs: list[Job] = []
+    for rrset in authority.iterate_signed():
+        found = checker.check(rrset)
+        if previous is not None and rrset.type not in _KEY_TYPES:
+            old = previous.names.get(rrset.owner, nothing).get(rrset.type)
+            if old is rrset or old == rrset:
+                continue
+        jobs += found
+    for rrset in authority.zone.nsec3.values():
+        found = checker.check(rrset)
+        if previous is not None:
+            old = previous.nsec3.get(rrset.owner)
+            if old is rrset or old == rrset:
+                continue
+        jobs += found
+    return jobs
+
+
+def _check_denial(authority: Authority, findings: FindingCollector) -> None:
+    zone = authority.zone
+    apex = zone.names[zone.origin]
+    ttl = min(apex[SOA].ttl, int.from_bytes(apex[SOA].rdatas[0][-4:]))  # RFC 9077, section 3
+    nsec_owner: Name | None = next((name for name in authority.names if NSEC in zone.names[name]), None)
+    if zone.nsec3:
+        if nsec_owner is not None:
+            findings.add(nsec_owner, NSEC, "both NSEC and NSEC3 in the zone")
+        check_nsec3_chain(authority, ttl, findings)
+    elif nsec_owner is not None:
+        if NSEC3PARAM in apex:
+            findings.add(zone.origin, NSEC3PARAM, "NSEC3PARAM in a zone with NSEC")
+        check_nsec_chain(authority, ttl, findings)
+    else:
+        findings.add(zone.origin, NSEC, "neither NSEC nor NSEC3 in the zone")
+
+
+def _check_parent(
+    zone: Zone, ds: Sequence[bytes], keys: Sequence[ZoneKey], jobs: Sequence[Job], findings: FindingCollector
+) -> None:
+    origin, apex = zone.origin, zone.names[zone.origin]
+    usable = {key.rdata for key in keys if not key.is_revoked}
+    signers = {
+        number: usable & find_verifying_keys([job for job in jobs if job.rrset is apex.get(number)], origin)
+        for number in _KEY_TYPES
+    }
+    check_ds(origin, ds, signers[DNSKEY], findings)
+    check_child_ds(origin, apex.get(CDS), apex.get(CDNSKEY), usable, findings)
+    for number in (CDS, CDNSKEY):
+        trusted = any(matches_ds(origin, key, rdata) for key in signers[number] for rdata in ds)
+        if number in apex and not trusted:
+            findings.add(origin, number, "not signed by a key that matches a DS (RFC 7344, section 4.1)")
