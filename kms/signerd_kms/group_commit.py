@@ -40,6 +40,11 @@ class GroupCommit:
         self._waiting: deque[_Job] = deque()
         self._is_led = False
 
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a group to be led: a figure for metrics."""
+        return len(self._waiting)
+
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run the work in a write transaction; return its result after the commit is on disk.
 
@@ -103,5 +108,11 @@ def _run(connection: Connection, job: _Job) -> None:
 
 
 def _describe(error: SQLAlchemyError) -> str:
-    """Give the driver's own words, without the statement and its parameters."""
-    return str(getattr(error, "orig", None) or type(error).__name__)
+    """Give the driver's own words for the first failure, without the statement and its parameters."""
+    first: BaseException = error
+    link: BaseException | None = error
+    while link is not None:  # rolling back after a full disk fails as well
+        if isinstance(link, SQLAlchemyError):
+            first = link
+        link = link.__context__
+    return str(getattr(first, "orig", None) or type(first).__name__)

@@ -1,4 +1,4 @@
-"""All tables of the program, one list: what the migrations must add up to."""
+"""All tables of the program: what the migrations must add up to."""
 
 from sqlalchemy import MetaData
 
@@ -6,4 +6,13 @@ from signerd.platform import tables as platform_tables
 from signerd.store import zone_tables
 from signerd_kms import schema as kms_schema
 
-METADATA: tuple[MetaData, ...] = (kms_schema.metadata, platform_tables.metadata, zone_tables.metadata)
+OWNERS: tuple[MetaData, ...] = (kms_schema.metadata, platform_tables.metadata, zone_tables.metadata)
+
+
+def join_tables() -> MetaData:
+    """Give copies of all tables in one MetaData."""
+    joined = MetaData(naming_convention=kms_schema.NAMING)
+    for owner in OWNERS:
+        for table in owner.sorted_tables:
+            table.to_metadata(joined)
+    return joined
