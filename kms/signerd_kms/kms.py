@@ -177,7 +177,8 @@ class Kms:
         """Wait for the operations under way, then wipe every key in memory. Sealing again does nothing."""
         with self._changed:
             self._require(Task.SEAL)
-            if self._state is State.UNSEALED:
+            was_unsealed = self._state is State.UNSEALED
+            if was_unsealed:
                 self._state = State.DRAINING
                 while self._users:
                     self._changed.wait()
@@ -188,8 +189,9 @@ class Kms:
                 self._changed.notify_all()
             while self._state is State.DRAINING:
                 self._changed.wait()
-        event = AuditEvent(self._clock.now(), "kms.seal", True, None)
-        self._write(lambda connection: self._record(connection, event))
+        if was_unsealed:
+            event = AuditEvent(self._clock.now(), "kms.seal", True, None)
+            self._write(lambda connection: self._record(connection, event))
 
     def derive_key(self, label: Label) -> LiveKey:
         """Derive a key for another part of the program from the root key; the caller closes it.

@@ -30,6 +30,7 @@ def test_sealed_only_reading_and_changing_a_status_work(kms: Kms, world: World) 
     wrapped = kms.wrap_service_key(world.scope, "p", "i", b"sixteen octets!!")
     kms.seal()
     kms.seal()
+    assert world.sink.actions().count("kms.seal") == 1
     assert kms.state is State.SEALED
     for call in (
         lambda: kms.create_key(world.scope, "b", KeyType.ECDSA_P256, actor=None),
