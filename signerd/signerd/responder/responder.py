@@ -77,7 +77,7 @@ class Responder:
         """
         self.counters = Counters()
         self.datagrams: AnswerCache[bytes, bytes] = AnswerCache(options.cache_octets)
-        self._answers: AnswerCache[_Key, Answer] = AnswerCache(options.cache_octets)
+        self.answers: AnswerCache[_Key, Answer] = AnswerCache(options.cache_octets)
         self._options = options
         self._zones = zones or ZoneSet()
         self._monotonic = monotonic
@@ -92,7 +92,7 @@ class Responder:
         """Answer from another set of zones from now on."""
         self._zones = zones
         self.datagrams.clear()
-        self._answers.clear()
+        self.answers.clear()
 
     def respond_to_datagram(self, packet: bytes) -> bytes | None:
         """Answer a query that came over UDP; None if it is to be ignored. Never raises."""
@@ -206,14 +206,14 @@ class Responder:
             return _answer_meta(rdatatype)
         wants_dnssec = query.edns is not None and query.edns.wants_dnssec
         key = query.name, rdatatype, wants_dnssec, limit
-        answer = self._answers.get(key)
+        answer = self.answers.get(key)
         if answer is None:
             answer = answer_question(
                 self._zones, query.name, rdatatype, wants_dnssec=wants_dnssec, limit=limit
             )
             octets = len(answer.records)
             if octets <= MAX_CACHED_OCTETS:
-                self._answers.put(key, answer, octets + len(query.name))
+                self.answers.put(key, answer, octets + len(query.name))
         return answer
 
 

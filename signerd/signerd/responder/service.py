@@ -88,6 +88,7 @@ class ResponderService:
                     if self._link is not None:
                         nursery.start_soon(self._link.run)
                     task_status.started(sockets)
+                    logger.info("answering on %s", ", ".join(str(name_address(sock)) for sock in sockets.udp))
                     await self._draining.wait()
                     self._tcp.drain()
                 nursery.cancel_scope.cancel()

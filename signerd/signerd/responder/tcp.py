@@ -46,7 +46,7 @@ class TcpServer:
         self._responder = responder
         self._limits = limits
         self._clients: Counter[str] = Counter()
-        self._connections = 0
+        self.connections = 0  # open now
         self._draining = trio.Event()
         self._waiting: set[trio.CancelScope] = set()  # the scopes of reads between queries
 
@@ -80,13 +80,13 @@ class TcpServer:
             client = find_client(peer[0])
             limits = self._limits
             if (
-                self._connections >= limits.connections
+                self.connections >= limits.connections
                 or self._clients[client] >= limits.connections_per_client
             ):
                 self._responder.counters.tcp_refused += 1
                 sock.close()
                 continue
-            self._connections += 1
+            self.connections += 1
             self._clients[client] += 1
             self._responder.counters.tcp_connections += 1
             nursery.start_soon(self._serve_connection, sock, client)
@@ -98,7 +98,7 @@ class TcpServer:
             logger.debug("TCP connection of %s broke: %s", client, error)
         finally:
             sock.close()
-            self._connections -= 1
+            self.connections -= 1
             self._clients[client] -= 1
             if not self._clients[client]:
                 del self._clients[client]
