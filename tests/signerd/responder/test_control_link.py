@@ -117,9 +117,26 @@ async def test_lost_link_is_made_again(
             assert "hello" in await receive(lines)
             assert "loaded" in await receive(lines)
             await lines.aclose()
-        lines = await control.links.receive()
-        await lines._stream.send_all(b"no JSON\n")
-        assert "hello" in await receive(await control.links.receive())
+
+
+async def test_control_process_that_talks_nonsense_is_left(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_link, "LONGEST_WAIT_SECONDS", 0.05)
+    left, leaving = trio.open_memory_channel[bool](5)
+
+    async def talk(stream: trio.SocketStream) -> None:
+        await stream.send_all(b"no JSON\n")
+        while await stream.receive_some():
+            pass
+        await left.send(True)
+
+    listener = listen_unix(tmp_path / "sock", 0o600)
+    nursery.start_soon(trio.serve_listeners, talk, [listener])
+    nursery.start_soon(ControlLink(tmp_path / "sock", FakeServed()).run)
+    with trio.fail_after(5):
+        assert await leaving.receive()
+        assert await leaving.receive()
 
 
 async def test_without_a_control_process_zones_are_looked_at_now_and_then(

@@ -1,6 +1,5 @@
 import logging
 import random
-from typing import cast
 
 import dns.edns
 import dns.flags
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from answering import make_packet
+from answering import list_rdatas, make_packet
 from signerd.dns.chaos import ServerTexts
 from signerd.dns.zone_set import ZoneSet
 from signerd.responder import responder as responder_module
@@ -32,8 +31,14 @@ def ask(responder: Responder, packet: bytes) -> dns.message.Message:
 
 
 def list_options(message: dns.message.Message) -> list[tuple[int, bytes]]:
-    options = cast("tuple[dns.edns.Option, ...]", message.options)
-    return [(int(option.otype), option.to_wire() or b"") for option in options]
+    assert message.opt is not None
+    [rdata] = list_rdatas(message.opt)
+    options: list[tuple[int, bytes]] = []
+    while rdata:
+        end = 4 + int.from_bytes(rdata[2:4])
+        options.append((int.from_bytes(rdata[:2]), rdata[4:end]))
+        rdata = rdata[end:]
+    return options
 
 
 def list_errors(message: dns.message.Message) -> list[int]:
