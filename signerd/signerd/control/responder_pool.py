@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -223,7 +223,7 @@ class ResponderPool:
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     logger.info("responder process %d is gone", state.pid)
 
-    def are_all_serving(self, zones: dict[str, int]) -> bool:
+    def are_all_serving(self, zones: Mapping[str, int]) -> bool:
         """Say if every own responder is connected and has loaded each of the zones, at that serial."""
         own = [state for state in self.responders if state.is_own and state.link is not None]
         return len(own) == self._count and all(

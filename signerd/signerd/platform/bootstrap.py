@@ -32,7 +32,6 @@ def bootstrap(
     engine: Engine,
     *,
     organisation: str,
-    organisation_slug: str | None = None,
     region: str,
     region_name: str | None = None,
     gates: Sequence[str] = GATES,
@@ -45,8 +44,7 @@ def bootstrap(
 
     Args:
         engine: The database, migrated.
-        organisation: Name of the organisation.
-        organisation_slug: What it is known by; made from the name if None.
+        organisation: Name of the organisation; its slug is what it is known by.
         region: Slug of the region, such as `nl-01`.
         region_name: Its name for people; the slug if None.
         gates: Features that are on.
@@ -60,7 +58,7 @@ def bootstrap(
         BootstrapRefused: The database has organisations or regions, but not these: a changed name in the
             configuration would silently leave all keys behind.
     """
-    slug = organisation_slug or make_slug(organisation)
+    slug = make_slug(organisation)
     if not slug or not organisation.isprintable():
         raise BootstrapRefused(
             f"{organisation!r} is no name of an organisation: it needs a letter or a digit"

@@ -202,16 +202,14 @@ class ZonePipeline:
             PipelineError: Nothing was published; the reason is also in the state.
             OSError: The disk refused; nothing was published.
         """
+        unsigned = self.state.unsigned
         if read_file:
             try:
                 unsigned = self._read()
             except ZoneFileRefused as error:
                 self._note_file_error(str(error))
-                unsigned = self.state.unsigned
             else:
                 self.state.file_error = None
-        else:
-            unsigned = self.state.unsigned
         try:
             if unsigned is None:
                 reason = self.state.file_error or "its file was not read yet"

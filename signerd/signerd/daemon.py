@@ -1,0 +1,308 @@
+"""The control process: builds the parts, owns their tasks, and says what it does."""
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+from signerd.api.application import AdminParts, make_application
+from signerd.api.server import bind_admin, serve_admin
+from signerd.clock import Clock, SystemClock
+from signerd.config.options import Config
+from signerd.config.state_directory import StateDirectory
+from signerd.config.zone_entries import list_entries
+from signerd.control.command_server import CommandServer
+from signerd.control.line_server import listen_unix, serve_lines
+from signerd.control.responder_pool import (
+    ListenAddress,
+    ResponderPool,
+    check_bindable,
+    make_command,
+    reserve_port,
+)
+from signerd.custody import CustodyHolder
+from signerd.dns.name import Name
+from signerd.event_log import EventLog
+from signerd.log_output import set_up_logging
+from signerd.platform_parts import PlatformParts
+from signerd.progress import TerminalProgress
+from signerd.status_report import ExpirationCache, StatusParts, list_unready, report_status
+from signerd.welcome import print_welcome
+from signerd.zone_workshop import ZoneWorkshop
+from signerd.zones.fleet import FleetOptions, ZoneFleet
+from signerd.zones.keeper import ZoneKeeper
+from signerd.zones.pipeline import Stage
+from signerd.zones.zone_list import ZoneEntry
+from signerd_kms.memory import harden_process
+
+logger = logging.getLogger(__name__)
+
+CUSTODY_RETRY_SECONDS = 15.0
+CONTROL_SOCKET_MODE = 0o600
+RESPONDERS_SOCKET_MODE = 0o600
+OnStage = Callable[[Name, Stage], None]
+
+
+class StartRefused(Exception):
+    """The server cannot start; the message says what to do."""
+
+    code = "daemon.start_refused"
+
+
+def run(config: Config, *, clock: Clock | None = None, on_stage: OnStage | None = None) -> None:
+    """Run the server until it is told to stop (SIGTERM, SIGINT).
+
+    Args:
+        config: All options.
+        clock: The machine's clocks if None.
+        on_stage: Called after each stage of each zone's pipeline was recorded.
+
+    Raises:
+        StartRefused: Another server uses the state directory, or an address cannot be bound.
+    """
+    set_up_logging(config.log)
+    harden_process()
+    state = StateDirectory(config.state_directory)
+    _make_state_directory(state)
+    with _lock_state(state):
+        daemon = Daemon(config, clock or SystemClock(), on_stage)
+        trio.run(daemon.serve)
+
+
+def _make_state_directory(state: StateDirectory) -> None:
+    try:
+        state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for directory in (state.run, state.published, state.rejected):
+            directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StartRefused(f"the state directory {state.path} cannot be made: {error.strerror}") from error
+
+
+@contextmanager
+def _lock_state(state: StateDirectory) -> Iterator[None]:
+    """Keep a second control process away: two would publish over each other."""
+    descriptor = os.open(state.run / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StartRefused(f"another signerd is running on {state.path}") from error
+    else:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def choose_addresses(config: Config, ports: Path) -> list[ListenAddress]:
+    """Give the addresses to answer on, each checked, with port 0 replaced by a free port.
+
+    Args:
+        config: With the addresses asked for.
+        ports: File that keeps the numbers chosen for port 0, so that a restart answers on the same ones.
+
+    Raises:
+        StartRefused: An address cannot be bound.
+    """
+    chosen: list[ListenAddress] = []
+    earlier = ports.read_text().split() if ports.exists() else []
+    for number, address in enumerate(config.listen):
+        preferred = int(earlier[number]) if number < len(earlier) and earlier[number].isdigit() else None
+        try:
+            final = reserve_port(address, preferred)
+            check_bindable(final)
+        except OSError as error:
+            if config.may_skip(address):
+                logger.warning("no IPv6 on this machine: queries are not answered on %s", address)
+                continue
+            raise StartRefused(f"cannot answer on {address}: {error.strerror or error}") from error
+        chosen.append(final)
+    ports.write_text(" ".join(str(address.port) for address in chosen))
+    return chosen
+
+
+class Daemon:
+    """The parts of one control process."""
+
+    def __init__(self, config: Config, clock: Clock, on_stage: OnStage | None) -> None:
+        """Build what needs no event loop."""
+        self._config = config
+        self._clock = clock
+        self._state = StateDirectory(config.state_directory)
+        self._started_at = clock.now()
+        self._holder = CustodyHolder(config, clock)
+        self._events = EventLog(self._holder, clock, on_stage)
+        self._progress = TerminalProgress(clock)
+        self._workshop = ZoneWorkshop(
+            config, clock, self._holder, self._events.record, self._progress.report, _count_cores()
+        )
+        self._expirations = ExpirationCache()
+        self._addresses = choose_addresses(config, self._state.run / "ports")
+        self._pool = ResponderPool(
+            make_command(
+                published=self._state.published,
+                control_socket=self._state.responders_socket,
+                addresses=self._addresses,
+                options=_list_responder_options(config),
+            ),
+            config.responders.count or _count_cores(),
+        )
+        self._fleet = ZoneFleet(
+            FleetOptions(
+                list_entries=lambda: list_entries(config),
+                default_policy=config.zone_defaults.policy,
+                published=self._state.published,
+                watch_seconds=config.watch_interval,
+            ),
+            self._make_keeper,
+            self._pool.announce,
+        )
+        self._admin: ListenAddress | None = None
+        self._work = trio.CapacityLimiter(_count_cores())
+
+    def _make_keeper(self, entry: ZoneEntry) -> ZoneKeeper:
+        pipeline = self._workshop.make_pipeline(entry)
+        return ZoneKeeper(pipeline, self._clock, self._work, self._announce_version)
+
+    async def _announce_version(self, keeper: ZoneKeeper) -> None:
+        published = keeper.state.published
+        assert published is not None  # noqa: S101  # it was just published
+        await self._pool.announce({"zone": keeper.entry.text, "serial": published.serial})
+
+    async def serve(self) -> None:
+        """Run everything until told to stop. Responders come first: answering waits for nothing else."""
+        known = await trio.to_thread.run_sync(self._fleet.prepare)
+        responders = listen_unix(self._state.responders_socket, RESPONDERS_SOCKET_MODE)
+        commands = listen_unix(self._state.control_socket, CONTROL_SOCKET_MODE)
+        with self._progress:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._stop_on_signal, nursery.cancel_scope)
+                nursery.start_soon(serve_lines, responders, self._pool.serve_link)
+                nursery.start_soon(self._pool.run)
+                nursery.start_soon(self._retire_strangers)
+                await trio.to_thread.run_sync(self._holder.open)
+                await nursery.start(self._fleet.run, known)
+                nursery.start_soon(self._keep_custody)
+                nursery.start_soon(self._keep_clock_mark)
+                nursery.start_soon(self._reload_on_hangup)
+                nursery.start_soon(serve_lines, commands, self._make_command_server().serve)
+                await self._start_admin(nursery)
+                nursery.start_soon(self._welcome)
+        for path in (self._state.control_socket, self._state.responders_socket):
+            path.unlink(missing_ok=True)
+        logger.info("stopped")
+
+    async def _start_admin(self, nursery: trio.Nursery) -> None:
+        parts = PlatformParts(self._holder, self._clock)
+        application = make_application(AdminParts(parts, parts, parts, self))
+        try:
+            sock = bind_admin(self._config.admin.listen)
+        except OSError as error:
+            # answering and signing go on without it
+            logger.error("no admin API: cannot bind %s: %s", self._config.admin.listen, error.strerror)
+            return
+        self._admin = await nursery.start(serve_admin, application, sock)
+
+    def list_reasons(self) -> Sequence[str]:
+        """Say why the server is not ready, for the admin API."""
+        return list_unready(self._status_parts(), self._expirations)
+
+    def _status_parts(self) -> StatusParts:
+        return StatusParts(
+            self._clock,
+            self._started_at,
+            self._addresses,
+            self._fleet.keepers,
+            self._pool,
+            self._workshop.kms_key_of,
+        )
+
+    def report(self) -> dict[str, object]:
+        """Describe everything; for a worker thread."""
+        return report_status(self._status_parts(), self._expirations, str(self._admin or "") or None)
+
+    def _make_command_server(self) -> CommandServer:
+        async def accept_clock() -> dict[str, object]:
+            reason = await trio.to_thread.run_sync(self._workshop.accept_clock)
+            self._fleet.wake_all(read_file=False)
+            return {"message": reason}
+
+        return CommandServer(self._fleet, self.report, accept_clock)
+
+    async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                logger.info("stopping on %s", signal.Signals(number).name)
+                scope.cancel()
+                return
+
+    async def _reload_on_hangup(self) -> None:
+        with trio.open_signal_receiver(signal.SIGHUP) as signals:
+            async for _ in signals:
+                logger.info("reading all zone files on SIGHUP")
+                self._fleet.wake_all(read_file=True)
+
+    async def _keep_custody(self) -> None:
+        """Open the KMS as soon as that is possible, when it was not at the start."""
+        while not await trio.to_thread.run_sync(self._holder.open):
+            await trio.sleep(CUSTODY_RETRY_SECONDS)
+        self._fleet.wake_all(read_file=False)
+
+    async def _keep_clock_mark(self) -> None:
+        while True:
+            await trio.to_thread.run_sync(self._workshop.mark_clock)
+            await trio.sleep(60)
+
+    async def _retire_strangers(self) -> None:
+        """Let responders of an earlier control process go once the new ones have taken over."""
+        while True:
+            await trio.sleep(0.5)
+            serials = {
+                keeper.entry.text: keeper.state.published.serial
+                for keeper in self._fleet.keepers.values()
+                if keeper.state.published is not None
+            }
+            if self._fleet.keepers and self._pool.are_all_serving(serials):
+                await self._pool.retire_strangers()
+
+    async def _welcome(self) -> None:
+        """Tell the operator where to ask and what to do, once there is something to ask for."""
+        while not all(keeper.has_started for keeper in self._fleet.keepers.values()):
+            await trio.sleep(0.1)
+        zones = [keeper.state.published for keeper in self._fleet.keepers.values()]
+        with trio.move_on_after(10):
+            while self.list_reasons() and any(zone is not None for zone in zones):
+                await trio.sleep(0.1)
+        print_welcome(
+            sys.stdout,
+            self._addresses,
+            self._admin,
+            self._state,
+            [keeper.state.published for keeper in self._fleet.keepers.values()],
+            [keeper.entry.text for keeper in self._fleet.keepers.values() if keeper.state.published is None],
+        )
+
+
+def _count_cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _list_responder_options(config: Config) -> list[str]:
+    responders, tcp = config.responders, config.tcp
+    options = ["--udp-octets", str(responders.edns_udp_size), "--log-level", config.log.level.upper()]
+    options += ["--tcp-connections", str(tcp.max_connections)]
+    options += ["--tcp-connections-per-client", str(tcp.max_connections_per_address)]
+    options += ["--tcp-idle-seconds", str(tcp.idle_timeout)]
+    for name, value in (
+        ("--tcp-queries", tcp.query_limit),
+        ("--identity", responders.identity),
+        ("--version-text", responders.version),
+        ("--nsid", responders.nsid),
+    ):
+        if value is not None:
+            options += [name, str(value)]
+    return options

@@ -1,0 +1,291 @@
+"""The keys of the zones: made when a zone has none, kept in the database, loaded for signing."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, Row, insert, select
+
+from signerd.clock import Clock
+from signerd.dns.name import Name, format_name
+from signerd.dnssec.algorithm import KEY_TYPE_ALGORITHMS
+from signerd.dnssec.ds import make_ds_set
+from signerd.dnssec.key import DnsKey, SigningKey, clashes
+from signerd.dnssec.key_set import KeySet
+from signerd.signer.signing_keys import (
+    KmsSigningKey,
+    LocalSigningKey,
+    encode_private_key,
+    generate_private_key,
+    read_private_key,
+    read_public_half,
+)
+from signerd.store.zone_tables import zone_signing_keys
+from signerd_kms.errors import KeyNameTaken, KeyUnknown
+from signerd_kms.identity import new_identity
+from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyType, Scope
+from signerd_kms.kms import Kms
+from signerd_kms.signature import SignatureScheme
+
+logger = logging.getLogger(__name__)
+
+KSK_FLAGS = 257
+ZSK_FLAGS = 256
+VIA = "dns-dnssec"  # marks the KMS's audit entries
+ZSK_PURPOSE = "dnssec-zsk"
+ACTIVE = "active"
+_MOST_NAMES = 1000  # of unusable keys that block `DNSSEC <zone>`; beyond, something else is wrong
+_MOST_TRIES = 100  # at a key tag that is free: each fails with a probability below one in a thousand
+
+
+class KeyUnusable(Exception):
+    """The KMS key that is to be a zone's KSK cannot be; the message says why."""
+
+    code = "signer.key_unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneKeys:
+    """The keys of one zone, ready to sign.
+
+    Attributes:
+        key_set: What goes into the DNSKEY RRset.
+        signing_keys: One for each key that signs.
+        ds: DS RDATA of the KSKs.
+        kms_keys: Key tag of a KSK to the identity of its KMS key.
+    """
+
+    key_set: KeySet
+    signing_keys: Sequence[SigningKey]
+    ds: tuple[bytes, ...]
+    kms_keys: dict[int, str]
+
+
+class ZoneKeyStore:
+    """Keys of the zones of one organisation and region. Safe to call from several threads."""
+
+    def __init__(self, engine: Engine, kms: Kms, scope: Scope, clock: Clock) -> None:
+        self._engine = engine
+        self._kms = kms
+        self._scope = scope
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._loaded: dict[Name, ZoneKeys] = {}
+
+    def ensure(self, zone: Name, key_type: KeyType, kms_key: str | None) -> ZoneKeys:
+        """Give the keys of a zone; make those that it does not have yet.
+
+        A zone that has keys keeps them, whatever is asked for now: another KSK without its DS at the parent
+        would make the zone bogus.
+
+        Args:
+            zone: The apex.
+            key_type: Of a new KSK; the ZSK has the same algorithm.
+            kms_key: Identity or name of the KMS key to take as KSK; None has one made, named `DNSSEC <zone>`.
+
+        Raises:
+            KeyUnusable: The KMS key named is unknown, not active, or of a type that cannot sign zones.
+            KmsError: The KMS is sealed or cannot write.
+            WrongPrivateKey: What is stored was tampered with.
+        """
+        with self._lock:
+            loaded = self._loaded.get(zone)
+            if loaded is None:
+                loaded = self._loaded[zone] = self._load_or_make(zone, key_type, kms_key)
+            return loaded
+
+    def forget_loaded(self) -> None:
+        """Drop all keys from memory, as sealing asks for."""
+        with self._lock:
+            self._loaded.clear()
+
+    def _load_or_make(self, zone: Name, key_type: KeyType, kms_key: str | None) -> ZoneKeys:
+        rows = self._read_rows(zone)
+        ksk_rows = [row for row in rows if row.role == "ksk"]
+        if not ksk_rows:
+            self._make_ksk(zone, key_type, kms_key)
+            ksk_rows = [row for row in self._read_rows(zone) if row.role == "ksk"]
+        ksks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in ksk_rows]
+        self._warn_of_other_wishes(zone, ksk_rows, key_type, kms_key)
+        if not any(row.role == "zsk" for row in rows):
+            self._make_zsk(zone, ksks)
+            rows = self._read_rows(zone)
+        zsk_rows = [row for row in rows if row.role == "zsk"]
+        signing_keys: list[SigningKey] = [
+            KmsSigningKey(key, self._make_kms_signer(zone, key, row))
+            for key, row in zip(ksks, ksk_rows, strict=True)
+        ]
+        zsks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in zsk_rows]
+        signing_keys += [self._load_zsk(zone, key, row) for key, row in zip(zsks, zsk_rows, strict=True)]
+        return ZoneKeys(
+            KeySet.from_keys([*ksks, *zsks]),
+            signing_keys,
+            tuple(ds for key in ksks for ds in make_ds_set(zone, key)),
+            {key.key_tag: row.kms_key_identity for key, row in zip(ksks, ksk_rows, strict=True)},
+        )
+
+    def _warn_of_other_wishes(
+        self, zone: Name, ksk_rows: Sequence[Row[tuple[object, ...]]], key_type: KeyType, kms_key: str | None
+    ) -> None:
+        text = _format_zone(zone)
+        algorithms = {row.algorithm for row in ksk_rows}
+        if KEY_TYPE_ALGORITHMS[key_type.value] not in algorithms and kms_key is None:
+            logger.warning("zone %s: keeps its KSK; the key type %s is for new zones", text, key_type.value)
+        if kms_key is not None:
+            wanted = self._find_named(kms_key)
+            if wanted is None or wanted.identity not in {row.kms_key_identity for row in ksk_rows}:
+                logger.warning(
+                    "zone %s: keeps its KSK, not the KMS key %r: changing it needs a rollover", text, kms_key
+                )
+
+    def _read_rows(self, zone: Name) -> Sequence[Row[tuple[object, ...]]]:
+        table = zone_signing_keys
+        query = (
+            select(table)
+            .where(table.c.zone == format_name(zone), table.c.state == ACTIVE)
+            .order_by(table.c.created_at, table.c.id)
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(query).all()
+
+    # KSK
+
+    def _find_named(self, kms_key: str) -> Key | None:
+        try:
+            return self._kms.get_key(self._scope, KeyIdentity(kms_key))
+        except KeyUnknown:
+            return self._kms.find_key(self._scope, kms_key)
+
+    def _make_ksk(self, zone: Name, key_type: KeyType, kms_key: str | None) -> None:
+        key = self._provide_key(zone, key_type) if kms_key is None else self._take_key(kms_key)
+        public_key = self._kms.public_key(self._scope, key.identity, key.latest_version)
+        dnskey = DnsKey.from_spki(public_key, KSK_FLAGS)
+        self._store(
+            zone,
+            "ksk",
+            dnskey,
+            kms_key_identity=key.identity,
+            kms_key_version=key.latest_version,
+            wrapped=None,
+        )
+        logger.info("zone %s: KSK %d is the KMS key %s", _format_zone(zone), dnskey.key_tag, key.identity)
+
+    def _take_key(self, kms_key: str) -> Key:
+        key = self._find_named(kms_key)
+        if key is None:
+            raise KeyUnusable(f"there is no KMS key {kms_key!r}")
+        if key.status is not KeyStatus.ACTIVE:
+            raise KeyUnusable(f"the KMS key {kms_key!r} is {key.status.value}")
+        if key.key_type.value not in KEY_TYPE_ALGORITHMS:
+            raise KeyUnusable(f"a KMS key of type {key.key_type.value} cannot sign zones")
+        return key
+
+    def _provide_key(self, zone: Name, key_type: KeyType) -> Key:
+        """Find or make the zone's own key; unusable ones of its name are passed over."""
+        base = f"DNSSEC {_format_zone(zone)}"
+        for number in range(1, _MOST_NAMES):
+            name = base if number == 1 else f"{base} {number}"
+            key = self._kms.find_key(self._scope, name)
+            if key is None:
+                try:
+                    return self._kms.create_key(self._scope, name, key_type, actor=None, via=VIA)
+                except KeyNameTaken:  # names are unique by slug too, which `a.b` and `a-b` share
+                    continue
+            if key.status is KeyStatus.ACTIVE and key.key_type is key_type:
+                return key
+        raise KeyUnusable(f"{_MOST_NAMES} unusable KMS keys are named {base!r}")
+
+    def _make_kms_signer(self, zone: Name, dnskey: DnsKey, row: Row[tuple[object, ...]]) -> "_KmsSign":
+        return _KmsSign(
+            self._kms,
+            self._scope,
+            KeyIdentity(str(row.kms_key_identity)),
+            int(row.kms_key_version),
+            {"zone": _format_zone(zone), "keyTag": str(dnskey.key_tag)},
+        )
+
+    # ZSK
+
+    def _make_zsk(self, zone: Name, others: Sequence[DnsKey]) -> None:
+        algorithm = others[0].algorithm
+        for _ in range(_MOST_TRIES):
+            private_key = generate_private_key(algorithm)
+            dnskey = read_public_half(private_key, ZSK_FLAGS)
+            if not any(clashes(dnskey, other) for other in others):
+                break
+        else:
+            raise KeyUnusable(f"no key tag is free in zone {_format_zone(zone)}")
+        identity = new_identity("zsk")
+        wrapped = self._kms.wrap_service_key(
+            self._scope,
+            ZSK_PURPOSE,
+            identity,
+            encode_private_key(private_key),
+            bound=(zone, dnskey.rdata),
+        )
+        self._store(zone, "zsk", dnskey, identity=identity, wrapped=wrapped.octets)
+        logger.info("zone %s: new ZSK %d", _format_zone(zone), dnskey.key_tag)
+
+    def _load_zsk(self, zone: Name, dnskey: DnsKey, row: Row[tuple[object, ...]]) -> LocalSigningKey:
+        with self._kms.unwrap_service_key(
+            self._scope, ZSK_PURPOSE, str(row.id), bytes(row.wrapped), bound=(zone, dnskey.rdata)
+        ) as live:
+            return read_private_key(live.octets, dnskey)
+
+    def _store(
+        self,
+        zone: Name,
+        role: str,
+        dnskey: DnsKey,
+        *,
+        wrapped: bytes | None,
+        identity: str | None = None,
+        kms_key_identity: str | None = None,
+        kms_key_version: int | None = None,
+    ) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(zone_signing_keys).values(
+                    id=identity or new_identity("ksk"),
+                    zone=format_name(zone),
+                    role=role,
+                    flags=dnskey.flags,
+                    algorithm=dnskey.algorithm,
+                    public_key=dnskey.public_key,
+                    key_tag=dnskey.key_tag,
+                    kms_key_identity=kms_key_identity,
+                    kms_key_version=kms_key_version,
+                    wrapped=wrapped,
+                    state=ACTIVE,
+                    created_at=self._clock.now(),
+                )
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _KmsSign:
+    """Signs with one version of one KMS key."""
+
+    kms: Kms
+    scope: Scope
+    identity: KeyIdentity
+    version: int
+    context: dict[str, str]
+
+    def __call__(self, data: bytes, scheme: SignatureScheme) -> bytes:
+        return self.kms.sign(
+            self.scope,
+            self.identity,
+            self.version,
+            data,
+            scheme=scheme,
+            actor=None,
+            via=VIA,
+            context=self.context,
+        )
+
+
+def _format_zone(zone: Name) -> str:
+    text = format_name(zone)
+    return text if text == "." else text[:-1]

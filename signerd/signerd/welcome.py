@@ -1,0 +1,59 @@
+"""What the server prints once it answers: where, the DS records, and a command to try."""
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from signerd.config.state_directory import StateDirectory
+from signerd.control.responder_pool import ListenAddress
+from signerd.delegation.delegation_key import read_key
+from signerd.delegation.ds_export import DsFormat, export_ds
+from signerd.dns import rdatatype as rt
+from signerd.dns.zone import Zone
+from signerd.zones.zone_list import format_zone_name
+
+MAX_SHOWN_ZONES = 20  # an operator with more looks at `signerd status`
+
+
+def print_welcome(
+    output: TextIO,
+    addresses: Sequence[ListenAddress],
+    admin: ListenAddress | None,
+    state: StateDirectory,
+    zones: Sequence[Zone | None],
+    unpublished: Sequence[str],
+) -> None:
+    """Print it.
+
+    Args:
+        output: Standard output.
+        addresses: Where queries are answered.
+        admin: Where the admin API answers; None if it does not.
+        state: Where the token for it is.
+        zones: The published ones.
+        unpublished: Names of zones that are not.
+    """
+    served = [zone for zone in zones if zone is not None]
+    lines = ["", f"signerd answers on {', '.join(map(str, addresses))} (UDP and TCP)"]
+    if admin is not None:
+        lines.append(f"admin API: http://{admin.host}:{admin.port}/ (token in {state.admin_token})")
+    for zone in served[:MAX_SHOWN_ZONES]:
+        lines += ["", f"zone {format_zone_name(zone.origin)}, serial {zone.serial}; DS for the parent:"]
+        lines += [f"  {line}" for line in format_ds(zone).splitlines()]
+    if len(served) > MAX_SHOWN_ZONES:
+        lines.append(f"and {len(served) - MAX_SHOWN_ZONES} more zones: see 'signerd status'")
+    lines += [f"zone {name} could not be published: see above" for name in unpublished]
+    if served and addresses:
+        first = addresses[0]
+        name = format_zone_name(served[0].origin)
+        lines += ["", f"try: dig @{first.host} -p {first.port} +dnssec {name} SOA"]
+    output.write("\n".join(lines) + "\n")
+    output.flush()
+
+
+def format_ds(zone: Zone) -> str:
+    """Give the DS set of a signed zone in zone-file form; empty for an unsigned one."""
+    dnskeys = zone.names[zone.origin].get(rt.DNSKEY)
+    if dnskeys is None:
+        return ""
+    keys = [key for key in map(read_key, dnskeys.rdatas) if key.is_secure_entry_point and not key.is_revoked]
+    return export_ds(zone.origin, keys, DsFormat.ZONE, dnskeys.ttl)

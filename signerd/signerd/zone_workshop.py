@@ -1,0 +1,267 @@
+"""Joins the pipeline of each zone to what signs and validates it."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from signerd.clock import Clock
+from signerd.config.options import Config
+from signerd.config.policy import CdsPublication, Policy
+from signerd.config.signature_times import ImpossiblePolicy, resolve_times
+from signerd.config.state_directory import StateDirectory
+from signerd.config.zone_entries import make_limits
+from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
+from signerd.dns import rdatatype as rt
+from signerd.dns.serial import Serial
+from signerd.dns.zone import Zone
+from signerd.dnssec.expiration import find_next_due
+from signerd.dnssec.nsec3 import HashCollision, NameHashes
+from signerd.dnssec.policy import Denial, SigningPolicy
+from signerd.dnssec.signature_plan import plan_signatures
+from signerd.dnssec.signed_zone import assemble
+from signerd.signer.bulk_signing import carry_out
+from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
+from signerd.signer.signing_keys import WrongPrivateKey
+from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys, ZoneKeyStore
+from signerd.store.zone_tables import clock_marks
+from signerd.validator.zone_validation import validate
+from signerd.zones.checks import find_largest_ttl, find_soa_expire
+from signerd.zones.pipeline import (
+    EventSink,
+    PipelineParts,
+    Progress,
+    SignedVersion,
+    SigningImpossible,
+    ZonePipeline,
+)
+from signerd.zones.publication import Publication
+from signerd.zones.zone_directory import zone_directory_name
+from signerd.zones.zone_list import ZoneEntry
+from signerd_kms.errors import KmsError
+from signerd_kms.key import KeyType, Scope
+
+logger = logging.getLogger(__name__)
+
+_CLOCK_MARK = "wall"
+
+
+class ZoneWorkshop:
+    """Makes pipelines, and holds what their signers share: keys, the watch over the clock, cores."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        holder: CustodyHolder,
+        record: EventSink,
+        progress: Progress,
+        workers: int,
+    ) -> None:
+        """Prepare; nothing is opened.
+
+        Args:
+            config: Policies and limits.
+            clock: Tells the time of signatures.
+            holder: Where keys come from.
+            record: Takes in the stages of versions.
+            progress: Shows long work.
+            workers: Threads that sign and validate.
+        """
+        self._config = config
+        self._clock = clock
+        self._holder = holder
+        self._workers = workers
+        self._state = StateDirectory(config.state_directory)
+        self._parts = PipelineParts(
+            clock, config.zone_directory, self._state.rejected, make_limits(config), record, progress
+        )
+        self._lock = threading.Lock()
+        self._key_store: ZoneKeyStore | None = None
+        self._clock_watch: ClockWatch | None = None
+        self.kms_key_of: dict[tuple[str, int], str] = {}
+
+    def make_pipeline(self, entry: ZoneEntry) -> ZonePipeline:
+        """Make the pipeline of a zone."""
+        policy = self._config.policies[entry.policy]
+        publication = Publication(self._state.published / zone_directory_name(entry.name))
+        signer = _Signer(self, entry, policy)
+        return ZonePipeline(entry, publication, signer, self._validate, policy.serial, self._parts)
+
+    def _validate(
+        self, version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
+    ) -> Sequence[str]:
+        report = validate(
+            version.zone,
+            ds=version.ds,
+            now=self._clock.now(),
+            previous=previous,
+            workers=self._workers,
+            progress=progress,
+        )
+        return [str(finding) for finding in report.findings]
+
+    # What signers need
+
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+        return self._clock
+
+    @property
+    def workers(self) -> int:
+        """Threads that sign."""
+        return self._workers
+
+    def get_keys(self, entry: ZoneEntry, policy: Policy) -> ZoneKeys:
+        """Give the keys of a zone, made if it has none.
+
+        Raises:
+            SigningImpossible: They cannot be had.
+        """
+        try:
+            keys = self._open_key_store().ensure(entry.name, KeyType(policy.key_type.value), entry.kms_key)
+        except (CustodyUnavailable, KeyUnusable, WrongPrivateKey, KmsError) as error:
+            raise SigningImpossible(f"no keys for zone {entry.text}: {error}") from error
+        except SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or type(error).__name__
+            raise SigningImpossible(f"no keys for zone {entry.text}: the database fails: {reason}") from error
+        self.kms_key_of.update({(entry.text, tag): identity for tag, identity in keys.kms_keys.items()})
+        return keys
+
+    def _open_key_store(self) -> ZoneKeyStore:
+        with self._lock:
+            if self._key_store is None:
+                custody = self._holder.custody
+                scope = Scope(custody.platform.organisation, custody.platform.region)
+                self._key_store = ZoneKeyStore(custody.engine, custody.kms, scope, self._clock)
+            return self._key_store
+
+    # The clock
+
+    def read_signing_time(self) -> int:
+        """Give the time for new signatures, once the clock is believed.
+
+        Raises:
+            SigningImpossible: The clock is suspect, or what is known of it cannot be read.
+        """
+        with self._lock:
+            now = self._clock.now()
+            try:
+                custody = self._holder.custody
+                self._watch_clock(custody).check(now, self._clock.monotonic())
+                self._store_mark(custody)
+            except ClockSuspect as error:
+                raise SigningImpossible(str(error)) from error
+            except CustodyUnavailable as error:
+                raise SigningImpossible(f"no keys: {error}") from error
+            except SQLAlchemyError as error:
+                reason = getattr(error, "orig", None) or type(error).__name__
+                raise SigningImpossible(f"the database fails: {reason}") from error
+            return now
+
+    def mark_clock(self) -> None:
+        """Remember the time as seen, if it is to be believed; called every minute."""
+        try:
+            self.read_signing_time()
+        except SigningImpossible as error:
+            logger.warning("the time is not remembered: %s", error)
+
+    def accept_clock(self) -> str:
+        """Take the clock as it is for right, on an operator's word."""
+        with self._lock:
+            custody = self._holder.custody
+            now = self._clock.now()
+            self._watch_clock(custody).accept(now, self._clock.monotonic())
+            self._store_mark(custody)
+            logger.warning("the clock is accepted by command; it says %d", now)
+            return f"the time {now} is accepted"
+
+    def _watch_clock(self, custody: Custody) -> ClockWatch:
+        if self._clock_watch is None:
+            with custody.engine.connect() as connection:
+                mark = connection.execute(
+                    select(clock_marks.c.at).where(clock_marks.c.name == _CLOCK_MARK)
+                ).scalar()
+            bounds = ClockBounds(self._config.clock.max_jump, self._config.clock.backward_tolerance)
+            self._clock_watch = ClockWatch(bounds, mark)
+        return self._clock_watch
+
+    def _store_mark(self, custody: Custody) -> None:
+        mark = self._watch_clock(custody).mark
+        with custody.engine.begin() as connection:
+            connection.execute(delete(clock_marks).where(clock_marks.c.name == _CLOCK_MARK))
+            connection.execute(insert(clock_marks).values(name=_CLOCK_MARK, at=mark))
+
+
+class _Signer:
+    """Signs the versions of one zone."""
+
+    def __init__(self, workshop: ZoneWorkshop, entry: ZoneEntry, policy: Policy) -> None:
+        self._workshop = workshop
+        self._entry = entry
+        self._policy = policy
+        self._hashes = NameHashes()
+        self._warning: str | None = None
+
+    def find_due(self, published: Zone, unsigned: Zone) -> int | None:
+        """Say when the published version must be signed again; None for now, for other keys or policy."""
+        policy = self._resolve(unsigned)
+        keys = self._workshop.get_keys(self._entry, self._policy)
+        # Whatever assembling decides must be as it is: what it would add differs only with keys or policy.
+        again = assemble(
+            unsigned, keys=keys.key_set, policy=policy, serial=published.serial, hashes=self._hashes
+        ).zone
+        if not _has_same_records_at_apex(again, published) or len(again.nsec3) != len(published.nsec3):
+            return None
+        return find_next_due(published, policy, self._workshop.clock.now())
+
+    def sign(
+        self, unsigned: Zone, previous: Zone | None, serial: Serial, progress: Callable[[int, int], None]
+    ) -> SignedVersion:
+        """Sign a version, keeping every signature of the previous one that is still good."""
+        policy = self._resolve(unsigned)
+        keys = self._workshop.get_keys(self._entry, self._policy)
+        now = self._workshop.read_signing_time()
+        try:
+            assembled = assemble(
+                unsigned, keys=keys.key_set, policy=policy, serial=serial, hashes=self._hashes
+            )
+            plan = plan_signatures(assembled, previous, keys.key_set, policy, now)
+            count = len(plan.jobs) + len(plan.key_set_jobs)
+            zone = carry_out(plan, keys.signing_keys, workers=self._workshop.workers, progress=progress)
+        except (HashCollision, KmsError) as error:
+            raise SigningImpossible(f"zone {self._entry.text} cannot be signed: {error}") from error
+        return SignedVersion(zone, keys.ds, count)
+
+    def _resolve(self, unsigned: Zone) -> SigningPolicy:
+        policy = self._policy
+        try:
+            times = resolve_times(policy, find_soa_expire(unsigned), find_largest_ttl(unsigned))
+        except ImpossiblePolicy as error:
+            raise SigningImpossible(
+                f"policy {self._entry.policy!r} is impossible for zone {self._entry.text}: {error}"
+            ) from error
+        if times.warning is not None and times.warning != self._warning:
+            logger.warning("zone %s: %s", self._entry.text, times.warning)
+        self._warning = times.warning
+        return SigningPolicy(
+            validity_seconds=times.validity,
+            refresh_margin_seconds=times.refresh_margin,
+            inception_offset_seconds=times.inception_offset,
+            denial=Denial(policy.denial.value),
+            dnskey_ttl=policy.dnskey_ttl,
+            publish_cds=policy.cds is CdsPublication.ALWAYS,
+        )
+
+
+def _has_same_records_at_apex(one: Zone, other: Zone) -> bool:
+    """Compare the records at the apex, signatures and the bitmap of NSEC apart."""
+    first, second = one.names[one.origin], other.names[other.origin]
+    return first.keys() == second.keys() and all(
+        rrset.rdatas == second[number].rdatas and rrset.ttl == second[number].ttl
+        for number, rrset in first.items()
+        if number != rt.NSEC
+    )

@@ -1,0 +1,222 @@
+"""All zones of the server: which there are, their keepers, and the watch over their files."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from signerd.dns.name import Name
+from signerd.zones.file_watch import FileWatch, take_fingerprints
+from signerd.zones.keeper import Outcome, ZoneKeeper
+from signerd.zones.manifest import read_manifest, write_manifest
+from signerd.zones.notice import Notice
+from signerd.zones.publication import Publication, clean_removed
+from signerd.zones.zone_directory import zone_directory_name
+from signerd.zones.zone_list import ZoneEntry, format_zone_name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """Where the zones are.
+
+    Attributes:
+        list_entries: Lists the zones with files, each with its policy, and what is wrong with other files.
+        default_policy: Signing policy of a zone that is only published, its file being gone.
+        published: Directory of the published zones.
+        watch_seconds: How often the files are looked at.
+    """
+
+    list_entries: Callable[[], tuple[Mapping[Name, ZoneEntry], tuple[Notice, ...]]]
+    default_policy: str
+    published: Path
+    watch_seconds: float
+
+
+class ZoneUnknown(Exception):
+    """There is no such zone here."""
+
+    code = "zone.unknown"
+
+
+class ZoneFleet:
+    """The keepers of all zones."""
+
+    def __init__(
+        self,
+        options: FleetOptions,
+        make_keeper: Callable[[ZoneEntry], ZoneKeeper],
+        announce: Callable[[dict[str, object]], Awaitable[None]],
+    ) -> None:
+        """Prepare; `list_known` first, then `run`.
+
+        Args:
+            options: Where the zones are.
+            make_keeper: Makes the keeper of a zone.
+            announce: Tells the responders.
+        """
+        self._options = options
+        self._make_keeper = make_keeper
+        self._announce = announce
+        self._keepers: dict[Name, ZoneKeeper] = {}
+        self._watch = FileWatch()
+        self._nursery: trio.Nursery | None = None
+        self._changing = trio.Lock()
+        self.notices: tuple[Notice, ...] = ()
+
+    @property
+    def keepers(self) -> Mapping[Name, ZoneKeeper]:
+        """The keepers by zone."""
+        return self._keepers
+
+    def list_known(self) -> dict[Name, ZoneEntry]:
+        """List the zones with files, and those that are only published; for a worker thread."""
+        zones, notices = self._options.list_entries()
+        for notice in notices:
+            if notice not in self.notices:
+                logger.error("%s", notice)
+        self.notices = notices
+        known = dict(zones)
+        published = self._options.published
+        if (published / "manifest.json").exists():
+            for listed in read_manifest(published):
+                # its file is gone, but a zone is not dropped because a file is
+                if listed.name not in known:
+                    known[listed.name] = ZoneEntry(listed.name, None, self._options.default_policy)
+        return known
+
+    def prepare(self) -> dict[Name, ZoneEntry]:
+        """Bring the manifest up to date before anything else starts; for a worker thread."""
+        published = self._options.published
+        published.mkdir(parents=True, exist_ok=True)
+        clean_removed(published)
+        known = self.list_known()
+        write_manifest(published, known)
+        return known
+
+    async def run(
+        self, known: Mapping[Name, ZoneEntry], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Keep all zones until cancelled.
+
+        Args:
+            known: From `prepare`.
+            task_status: Started when all published versions are known.
+        """
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            for entry in known.values():
+                self._keepers[entry.name] = self._make_keeper(entry)
+            async with trio.open_nursery() as restoring:
+                for keeper in self._keepers.values():
+                    restoring.start_soon(keeper.restore)
+            task_status.started()
+            for keeper in self._keepers.values():
+                nursery.start_soon(keeper.run)
+            while True:
+                await trio.sleep(self._options.watch_seconds)
+                await self._look()
+
+    async def _look(self) -> None:
+        """Find new zones, and wake the keepers of those whose files changed."""
+        await self._take_in_new_zones()
+        for keeper in self._keepers.values():
+            self._watch.mark_read(keeper.state.files)
+        files = {file: keeper for keeper in self._keepers.values() for file in keeper.state.files}
+        looks = await trio.to_thread.run_sync(take_fingerprints, list(files))
+        changed = {id(files[file]): files[file] for file in self._watch.observe(looks)}
+        for keeper in changed.values():
+            logger.info("zone %s: its file changed", keeper.entry.text)
+            keeper.wake(read_file=True)
+
+    async def _take_in_new_zones(self) -> None:
+        async with self._changing:
+            try:
+                known = await trio.to_thread.run_sync(self.list_known)
+            except OSError as error:
+                logger.error("the zone files cannot be listed: %s", error)
+                return
+            entries = [entry for name, entry in known.items() if name not in self._keepers]
+            returned = [
+                entry
+                for name, entry in known.items()
+                if entry.file is not None and name in self._keepers and self._keepers[name].entry.file is None
+            ]
+            if not entries and not returned:
+                return
+            for entry in (*entries, *returned):
+                await self._take_in(entry)
+            await self._write_manifest()
+
+    async def _take_in(self, entry: ZoneEntry) -> None:
+        logger.info("zone %s: taken in from %s", entry.text, entry.file)
+        if (old := self._keepers.pop(entry.name, None)) is not None:
+            old.stop()
+        keeper = self._make_keeper(entry)
+        await keeper.restore()
+        self._keepers[entry.name] = keeper
+        assert self._nursery is not None  # noqa: S101  # `run` set it before anything can call this
+        self._nursery.start_soon(keeper.run)
+
+    async def _write_manifest(self) -> None:
+        names = list(self._keepers)
+        await trio.to_thread.run_sync(write_manifest, self._options.published, names)
+        await self._announce({"zones": True})
+
+    async def reload(self, name: Name | None) -> dict[str, Outcome]:
+        """Read the files of one zone or of all, and wait until what came of it is served or refused.
+
+        Raises:
+            ZoneUnknown: There is no such zone.
+        """
+        await self._take_in_new_zones()
+        if name is None:
+            keepers = list(self._keepers.values())
+        elif name in self._keepers:
+            keepers = [self._keepers[name]]
+        else:
+            raise ZoneUnknown(f"zone {format_zone_name(name)} is not served here")
+        outcomes: dict[str, Outcome] = {}
+
+        async def reload_one(keeper: ZoneKeeper) -> None:
+            outcomes[keeper.entry.text] = await keeper.reload()
+
+        async with trio.open_nursery() as nursery:
+            for keeper in keepers:
+                nursery.start_soon(reload_one, keeper)
+        return outcomes
+
+    def wake_all(self, *, read_file: bool) -> None:
+        """Have all zones brought up to date soon."""
+        for keeper in self._keepers.values():
+            keeper.wake(read_file=read_file)
+
+    async def forget(self, name: Name) -> None:
+        """End the service of a zone whose file is gone, and remove what is published of it.
+
+        Its keys stay, so that the zone can come back under the same DS.
+
+        Raises:
+            ZoneUnknown: There is no such zone.
+            FileExistsError: Its file is still there, so that it would come back at once.
+            OSError: The disk refused.
+        """
+        async with self._changing:
+            keeper = self._keepers.get(name)
+            if keeper is None:
+                raise ZoneUnknown(f"zone {format_zone_name(name)} is not served here")
+            known, _ = await trio.to_thread.run_sync(self._options.list_entries)
+            entry = known.get(name)
+            if entry is not None:
+                raise FileExistsError(
+                    f"zone {entry.text} still has its file {entry.file} or is listed in the configuration; "
+                    "remove that first"
+                )
+            keeper.stop()
+            del self._keepers[name]
+            await self._write_manifest()
+            publication = Publication(self._options.published / zone_directory_name(name))
+            await trio.to_thread.run_sync(publication.remove)
