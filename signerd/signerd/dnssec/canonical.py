@@ -39,13 +39,11 @@ def encode_rrset(rrset: RRset) -> bytes:
         rrset: With a lower-case owner name, as an `RRset` always has it, and the TTL of the zone file.
     """
     owner, rdatatype, ttl, rdatas, _ = rrset
-    if len(rdatas) > 1 or rdatatype in NAME_LAYOUTS:
-        # An RRset holds its RDATA in the order of the octets already, so only types with names need work.
-        ordered = canonicalize_rdatas(rdatatype, rdatas) if rdatatype in NAME_LAYOUTS else rdatas
-        pack = _FIXED_FIELDS.pack
-        return b"".join([owner + pack(rdatatype, _CLASS_IN, ttl, len(rdata)) + rdata for rdata in ordered])
-    rdata = rdatas[0]
-    return owner + _FIXED_FIELDS.pack(rdatatype, _CLASS_IN, ttl, len(rdata)) + rdata
+    if rdatatype in NAME_LAYOUTS:
+        rdatas = tuple(canonicalize_rdatas(rdatatype, rdatas))
+    # Without names in it the RDATA is in canonical form and order already, as an RRset holds it.
+    pack = _FIXED_FIELDS.pack
+    return b"".join([owner + pack(rdatatype, _CLASS_IN, ttl, len(rdata)) + rdata for rdata in rdatas])
 
 
 def sort_names(names: Iterable[Name]) -> list[Name]:

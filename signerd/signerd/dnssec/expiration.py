@@ -1,9 +1,9 @@
 """When signatures expire: spread over time, the same for the same zone and time, and due in batches.
 
 Each RRset has a fraction of its own, from a hash of its owner and type. Signatures made together expire
-spread over `SigningPolicy.spread_seconds`, and as each RRset keeps its own period they drift further apart with
-every round. Expirations are rounded down to a grid whose offset follows from the zone's name, so that what
-is due is due in batches, and zones that were signed together are not refreshed together.
+spread over `SigningPolicy.spread_seconds`, and as each RRset keeps its own period they drift further apart
+with every round. Expirations are rounded down to a grid whose offset follows from the zone's name, so that
+what is due is due in batches, and zones that were signed together are not refreshed together.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import b32hexencode
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name
@@ -97,20 +97,19 @@ def _encode_parameters(iterations: int, salt: bytes) -> bytes:
     return bytes((_SHA1, 0)) + iterations.to_bytes(2) + bytes((len(salt),)) + salt
 
 
-def find_empty_non_terminals(origin: Name, owners: Iterable[Name], known: Iterable[Name]) -> set[Name]:
+def find_empty_non_terminals(origin: Name, owners: Iterable[Name], known: Container[Name]) -> set[Name]:
     """Find the names that exist only because there are names below them (RFC 9499, section 7).
 
     Args:
         origin: The apex.
         owners: Names whose ancestors count: authoritative ones and delegation points.
-        known: Names that have data; a mapping or set.
+        known: Names that have data.
     """
-    present = known if isinstance(known, (Mapping, set, frozenset)) else set(known)
     apex_octets = len(origin)
     found: set[Name] = set()
     for owner in owners:
         parent = Name(owner[1 + owner[0] :])
-        while len(parent) > apex_octets and parent not in present and parent not in found:
+        while len(parent) > apex_octets and parent not in known and parent not in found:
             found.add(parent)
             parent = Name(parent[1 + parent[0] :])
     return found
