@@ -16,7 +16,7 @@ from signerd.zones.generate import parse_generate
 from signerd.zones.notice import Notice, NoticeList, Severity
 from signerd.zones.rdata_reader import BadRdata, RdataReader
 from signerd.zones.record_collection import Place, Positions, RecordCollection
-from signerd.zones.tokens import BadToken, Entry, parse_ttl, split_entries
+from signerd.zones.tokens import BadToken, Entry, has_quotes, parse_ttl, split_entries
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CLASSES = frozenset({"IN", "CLASS1"})
@@ -181,7 +181,7 @@ class _Reader:
     def _parse_owner(self, text: str) -> Name:
         if text == self._owners[0]:
             return self._owners[1]
-        if text[0] == '"':
+        if has_quotes(text):
             raise _BadEntry(f"quoted owner name {text[:80]}")
         owner = fold_case(parse_name(text, self._origin))
         self._owners = text, owner
@@ -236,7 +236,7 @@ class _Reader:
         if self._last_ttl is None:
             if rdatatype != rt.SOA:
                 raise _BadEntry("no TTL, and neither $TTL nor a record with a TTL is before it")
-            self._last_ttl = int.from_bytes(rdata[-4:])  # as named does
+            self._last_ttl = _check_ttl(int.from_bytes(rdata[-4:]))  # as named does
             reason = f"no TTL and no $TTL; the SOA minimum, {self._last_ttl}, is used"
             self.notices.add(Severity.WARNING, place.file, place.line, reason)
         return self._last_ttl

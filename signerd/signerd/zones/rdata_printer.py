@@ -12,8 +12,8 @@ import dns.rdataclass
 import dns.rdatatype
 
 from signerd.dns import rdatatype as rt
-from signerd.dns.name import format_name
-from signerd.zones.rdata_reader import BadRdata, validate_rdata
+from signerd.dns.name import ROOT, format_name
+from signerd.zones.rdata_reader import BadRdata, RdataReader
 
 # What dnspython prints of these, all readers read; of others RFC 3597's form is printed.
 _PRINTED_BY_ALL = frozenset(
@@ -37,6 +37,9 @@ _PRINTED_BY_ALL = frozenset(
 )
 
 
+_READER = RdataReader(ROOT)
+
+
 def format_rdata(rdatatype: int, rdata: bytes) -> str:
     r"""Print RDATA so that other name servers read back the same octets.
 
@@ -48,9 +51,11 @@ def format_rdata(rdatatype: int, rdata: bytes) -> str:
         return formatter(rdata)
     if rdatatype in _PRINTED_BY_ALL:
         try:
-            validate_rdata(rdatatype, rdata)
             number = dns.rdatatype.RdataType.make(rdatatype)
-            return dns.rdata.from_wire(dns.rdataclass.IN, number, rdata, 0, len(rdata)).to_text()
+            text = dns.rdata.from_wire(dns.rdataclass.IN, number, rdata, 0, len(rdata)).to_text()
+            # Some forms are printed that cannot be read, such as empty digests.
+            if _READER.read_with_dnspython(rdatatype, [text]) == rdata:
+                return text
         except (BadRdata, dns.exception.DNSException, ValueError):
             pass
     return format_generic(rdata)

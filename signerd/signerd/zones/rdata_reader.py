@@ -19,10 +19,10 @@ import dns.rdatatype
 
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import BadName, Name, parse_name
-from signerd.dns.rrset import MAX_TTL
-from signerd.zones.tokens import BadToken, parse_string, parse_ttl, split_quoted_values
+from signerd.zones.tokens import BadToken, has_quotes, parse_string, parse_ttl, split_quoted_values
 
 MAX_RDATA_OCTETS: Final = 65_535
+MAX_TIME: Final = 2**32 - 1  # an SOA's times have 32 bits (RFC 1035, section 3.3.13)
 _NAME_CACHE_ENTRIES = 50_000  # bounds the memory for targets of one origin
 _GENERIC = "\\#"  # RFC 3597, section 5
 _NOT_ASCII = re.compile("[\x80-\xff]")
@@ -158,7 +158,7 @@ def _expect(tokens: Sequence[str], fields: str) -> Sequence[str]:
     if len(tokens) != fields.count(" ") + 1:
         raise BadRdata(f"{len(tokens)} fields where '{fields}' is expected")
     for token in tokens:
-        if '"' in token and not token.isalnum():
+        if has_quotes(token):
             raise BadRdata(f"quoted {token} where '{fields}' is expected")
     return tokens
 
@@ -171,8 +171,8 @@ def _parse_number(text: str, octets: int) -> bytes:
 
 def _parse_time(text: str) -> bytes:
     seconds = parse_ttl(text)
-    if seconds is None or seconds > MAX_TTL:
-        raise BadRdata(f"'{text[:40]}' is not a time from 0 to {MAX_TTL} seconds")
+    if seconds is None or seconds > MAX_TIME:
+        raise BadRdata(f"'{text[:40]}' is not a time from 0 to {MAX_TIME} seconds")
     return seconds.to_bytes(4)
 
 

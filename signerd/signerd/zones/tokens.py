@@ -123,15 +123,18 @@ def parse_string(token: str) -> bytes:
     r"""Read a character-string token, quoted or not, with escapes (RFC 1035, section 5.1).
 
     Raises:
-        BadToken: A bad `\DDD` escape, or a quote inside an unquoted token.
+        BadToken: A bad `\DDD` escape.
     """
     if token[0] == '"':
         token = token[1:-1]
-    elif '"' in token.replace('\\"', ""):
-        raise BadToken(f"quote inside the token {token}")
     if "\\" not in token:
         return token.encode("latin-1")
     return _ESCAPE.sub(_unescape, token).encode("latin-1")
+
+
+def has_quotes(token: str) -> bool:
+    """Say if a token is a quoted string, or ends in one as `a="b c"` does; escaped quotes do not count."""
+    return '"' in token and (token[0] == '"' or _QUOTED_VALUE.fullmatch(token) is not None)
 
 
 def split_quoted_values(tokens: Sequence[str]) -> Iterator[str]:
