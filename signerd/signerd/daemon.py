@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,12 +38,13 @@ from signerd.zone_workshop import ZoneWorkshop
 from signerd.zones.fleet import FleetOptions, ZoneFleet
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.pipeline import Stage
-from signerd.zones.zone_list import ZoneEntry
+from signerd.zones.zone_list import ZoneEntry, format_zone_name
 from signerd_kms.memory import harden_process
 
 logger = logging.getLogger(__name__)
 
 CUSTODY_RETRY_SECONDS = 15.0
+WELCOME_SECONDS = 10.0  # how long the first words wait for the responders to have loaded everything
 CONTROL_SOCKET_MODE = 0o600
 RESPONDERS_SOCKET_MODE = 0o600
 OnStage = Callable[[Name, Stage], None]
@@ -85,7 +86,7 @@ def _make_state_directory(state: StateDirectory) -> None:
 
 
 @contextmanager
-def _lock_state(state: StateDirectory) -> Iterator[None]:
+def _lock_state(state: StateDirectory) -> Generator[None]:
     """Keep a second control process away: two would publish over each other."""
     descriptor = os.open(state.run / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -162,6 +163,7 @@ class Daemon:
             self._pool.announce,
         )
         self._admin: ListenAddress | None = None
+        self._restored = trio.Event()
         self._work = trio.CapacityLimiter(_count_cores())
 
     def _make_keeper(self, entry: ZoneEntry) -> ZoneKeeper:
@@ -186,6 +188,7 @@ class Daemon:
                 nursery.start_soon(self._retire_strangers)
                 await trio.to_thread.run_sync(self._holder.open)
                 await nursery.start(self._fleet.run, known)
+                self._restored.set()
                 nursery.start_soon(self._keep_custody)
                 nursery.start_soon(self._keep_clock_mark)
                 nursery.start_soon(self._reload_on_hangup)
@@ -248,7 +251,7 @@ class Daemon:
 
     async def _keep_custody(self) -> None:
         """Open the KMS as soon as that is possible, when it was not at the start."""
-        while not await trio.to_thread.run_sync(self._holder.open):
+        while not await trio.to_thread.run_sync(self._holder.open):  # noqa: ASYNC110  # a file may come back
             await trio.sleep(CUSTODY_RETRY_SECONDS)
         self._fleet.wake_all(read_file=False)
 
@@ -259,32 +262,28 @@ class Daemon:
 
     async def _retire_strangers(self) -> None:
         """Let responders of an earlier control process go once the new ones have taken over."""
+        await self._restored.wait()
         while True:
-            await trio.sleep(0.5)
             serials = {
                 keeper.entry.text: keeper.state.published.serial
                 for keeper in self._fleet.keepers.values()
                 if keeper.state.published is not None
             }
-            if self._fleet.keepers and self._pool.are_all_serving(serials):
-                await self._pool.retire_strangers()
+            await self._pool.wait_until_serving(serials)
+            await self._pool.retire_strangers()
+            await self._pool.wait_for_change()
 
     async def _welcome(self) -> None:
         """Tell the operator where to ask and what to do, once there is something to ask for."""
-        while not all(keeper.has_started for keeper in self._fleet.keepers.values()):
-            await trio.sleep(0.1)
-        zones = [keeper.state.published for keeper in self._fleet.keepers.values()]
-        with trio.move_on_after(10):
-            while self.list_reasons() and any(zone is not None for zone in zones):
-                await trio.sleep(0.1)
-        print_welcome(
-            sys.stdout,
-            self._addresses,
-            self._admin,
-            self._state,
-            [keeper.state.published for keeper in self._fleet.keepers.values()],
-            [keeper.entry.text for keeper in self._fleet.keepers.values() if keeper.state.published is None],
-        )
+        keepers = self._fleet.keepers.values()
+        for keeper in list(keepers):
+            await keeper.started.wait()
+        published = [keeper.state.published for keeper in keepers if keeper.state.published is not None]
+        serials = {format_zone_name(zone.origin): zone.serial for zone in published}
+        with trio.move_on_after(WELCOME_SECONDS):
+            await self._pool.wait_until_serving(serials)
+        failed = [keeper.entry.text for keeper in keepers if keeper.state.published is None]
+        print_welcome(sys.stdout, self._addresses, self._admin, self._state, published, failed)
 
 
 def _count_cores() -> int:

@@ -5,13 +5,14 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
 
 from signerd.control.line_server import LineStream, read_object
+from signerd.dns.serial import is_newer
 
 logger = logging.getLogger(__name__)
 
@@ -93,21 +94,17 @@ class ResponderState:
 class ResponderPool:
     """The responders of this control process, and those that an earlier one left behind."""
 
-    def __init__(
-        self, command: Sequence[str], count: int, on_change: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, command: Sequence[str], count: int) -> None:
         """Prepare; nothing runs before `run`.
 
         Args:
             command: Program and arguments of a responder, the same for each.
             count: How many to keep running.
-            on_change: Called after a responder came, went or loaded a zone.
         """
         self._command = tuple(command)
         self._count = count
-        self._on_change = on_change
+        self._change = trio.Event()
         self._responders: dict[int, ResponderState] = {}
-        self._stopping = False
 
     @property
     def responders(self) -> list[ResponderState]:
@@ -116,12 +113,22 @@ class ResponderPool:
 
     async def run(self) -> None:
         """Keep the responders running until cancelled, then drain them."""
-        try:
-            async with trio.open_nursery() as nursery:
-                for number in range(self._count):
-                    nursery.start_soon(self._keep_running, number)
-        finally:
-            self._stopping = True
+        async with trio.open_nursery() as nursery:
+            for number in range(self._count):
+                nursery.start_soon(self._keep_running, number)
+
+    def _on_change(self) -> None:
+        self._change.set()
+        self._change = trio.Event()
+
+    async def wait_for_change(self) -> None:
+        """Wait until a responder comes, goes or loads a zone."""
+        await self._change.wait()
+
+    async def wait_until_serving(self, zones: Mapping[str, int]) -> None:
+        """Wait until every own responder has loaded the zones, each at that serial or another one since."""
+        while not self._are_all_serving(zones):
+            await self._change.wait()
 
     async def _keep_running(self, number: int) -> None:
         restarts = 0
@@ -223,11 +230,12 @@ class ResponderPool:
                 except (trio.BrokenResourceError, trio.ClosedResourceError):
                     logger.info("responder process %d is gone", state.pid)
 
-    def are_all_serving(self, zones: Mapping[str, int]) -> bool:
-        """Say if every own responder is connected and has loaded each of the zones, at that serial."""
+    def _are_all_serving(self, zones: Mapping[str, int]) -> bool:
         own = [state for state in self.responders if state.is_own and state.link is not None]
         return len(own) == self._count and all(
-            state.loaded.get(zone) == serial for state in own for zone, serial in zones.items()
+            zone in state.loaded and not is_newer(serial, state.loaded[zone])
+            for state in own
+            for zone, serial in zones.items()
         )
 
 

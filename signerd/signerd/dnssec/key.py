@@ -71,7 +71,7 @@ class SigningKey(Protocol):
         """The public half."""
         ...
 
-    def sign(self, data: bytes) -> bytes:
+    def sign(self, data: bytes, /) -> bytes:
         """Sign; the result is in DNSSEC form (PKCS#1 v1.5, or r | s)."""
         ...
 

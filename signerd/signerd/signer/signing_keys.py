@@ -1,5 +1,6 @@
 """Keys that sign: one whose private half is in the KMS, and one that is held in this process."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
@@ -85,11 +86,18 @@ class LocalSigningKey:
         self._dnskey = dnskey
         if isinstance(private_key, rsa.RSAPrivateKey):
             sign_rsa, pkcs1, sha256 = private_key.sign, padding.PKCS1v15(), hashes.SHA256()
-            self.sign = lambda data: sign_rsa(data, pkcs1, sha256)
+
+            def sign(data: bytes) -> bytes:
+                return sign_rsa(data, pkcs1, sha256)
+
         else:
             octets = ECDSA_FIELD_OCTETS[dnskey.algorithm]
             sign_ecdsa, scheme = private_key.sign, ec.ECDSA(_HASHES[dnskey.algorithm])
-            self.sign = lambda data: convert_ecdsa_signature(sign_ecdsa(data, scheme), octets)
+
+            def sign(data: bytes) -> bytes:
+                return convert_ecdsa_signature(sign_ecdsa(data, scheme), octets)
+
+        self.sign: Callable[[bytes], bytes] = sign
 
     @property
     def dnskey(self) -> DnsKey:

@@ -112,12 +112,12 @@ class ZoneKeyStore:
             self._make_zsk(zone, ksks)
             rows = self._read_rows(zone)
         zsk_rows = [row for row in rows if row.role == "zsk"]
-        signing_keys: list[SigningKey] = [
-            KmsSigningKey(key, self._make_kms_signer(zone, key, row))
-            for key, row in zip(ksks, ksk_rows, strict=True)
-        ]
+        signing_keys: list[SigningKey] = []
+        for key, row in zip(ksks, ksk_rows, strict=True):
+            signing_keys.append(KmsSigningKey(key, self._make_kms_signer(zone, key, row)))
         zsks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in zsk_rows]
-        signing_keys += [self._load_zsk(zone, key, row) for key, row in zip(zsks, zsk_rows, strict=True)]
+        for key, row in zip(zsks, zsk_rows, strict=True):
+            signing_keys.append(self._load_zsk(zone, key, row))
         return ZoneKeys(
             KeySet.from_keys([*ksks, *zsks]),
             signing_keys,

@@ -11,6 +11,7 @@ from signerd.validator.bitmap import describe_difference, make_bitmap
 from signerd.validator.report import FindingCollector
 
 _HASH_OCTETS = 20
+_ONLY_NS = frozenset({NS})
 
 
 def check_nsec3_chain(authority: Authority, ttl: int, findings: FindingCollector) -> None:
@@ -93,7 +94,7 @@ def _read_parameters(rrset: RRset | None, apex: Name, findings: FindingCollector
 def _list_types(authority: Authority, name: Name) -> frozenset[int]:
     types = authority.list_types(name)
     # At a delegation without DS nothing is signed (RFC 5155, section 7.1).
-    return types if types == {NS} and name in authority.delegations else types | {RRSIG}
+    return types if types == _ONLY_NS and name in authority.delegations else types | {RRSIG}
 
 
 def _check_rdata(

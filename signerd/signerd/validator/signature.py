@@ -4,6 +4,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import NamedTuple
 
 from signerd.dns.name import Name, count_labels, is_wildcard
@@ -139,7 +140,7 @@ def verify_jobs(
     batches = [ordered[start : start + BATCH] for start in range(0, total, BATCH)]
     if workers > 1 and len(batches) > 1:
         executor = ThreadPoolExecutor(workers, thread_name_prefix="validator")
-        outcomes = executor.map(lambda batch: find_bad_signatures(batch, origin), batches)
+        outcomes = executor.map(find_bad_signatures, batches, repeat(origin))
     else:
         executor = None
         outcomes = (find_bad_signatures(batch, origin) for batch in batches)

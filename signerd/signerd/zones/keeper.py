@@ -51,7 +51,7 @@ class ZoneKeeper:
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
         self._read_file = True
-        self.has_started = False  # the first attempt is over
+        self.started = trio.Event()  # set when the first attempt is over
 
     @property
     def entry(self) -> ZoneEntry:
@@ -90,7 +90,7 @@ class ZoneKeeper:
                 self._wake = trio.Event()
                 read_file, self._read_file = self._read_file, False
                 outcome = await self._advance(read_file=read_file)
-                self.has_started = True
+                self.started.set()
                 if outcome.error is None:
                     retry_seconds = FIRST_RETRY_SECONDS
                     await self._wait_until_due()
