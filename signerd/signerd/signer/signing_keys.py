@@ -73,8 +73,6 @@ class KmsSigningKey:
 class LocalSigningKey:
     """A key in this process's memory: fast, for the many RRsets of a zone. No repr, no pickling."""
 
-    __slots__ = ("_dnskey", "sign")
-
     def __init__(self, private_key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, dnskey: DnsKey) -> None:
         """Take over a key.
 
