@@ -55,7 +55,7 @@ def check_with_dnspython(key: SigningKey) -> None:
         origin: to_set(ORIGIN, rt.DNSKEY, key.dnskey.rdata)
     }
     signed, rrsigs = to_set(DATA.owner, rt.A, *DATA.rdatas), to_set(DATA.owner, rt.RRSIG, rrsig)
-    dns.dnssec.validate(signed, rrsigs, keyring, None, NOW)
+    dns.dnssec.validate(signed, rrsigs, keyring, None, NOW)  # pyright: ignore[reportUnknownMemberType]
 
 
 def make_local_key(algorithm: int) -> tuple[LocalSigningKey, bytes]:

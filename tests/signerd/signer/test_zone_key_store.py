@@ -1,0 +1,281 @@
+import sqlite3
+from contextlib import closing
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import select, update
+
+from key_world import KeyWorld
+from signerd.dns.name import Name, parse_name
+from signerd.dnssec.algorithm import ECDSAP256SHA256, ECDSAP384SHA384, RSASHA256
+from signerd.dnssec.ds import make_ds_set
+from signerd.dnssec.key import DnsKey, clashes
+from signerd.signer import zone_key_store
+from signerd.signer.signing_keys import encode_private_key, generate_private_key, read_public_half
+from signerd.signer.zone_key_store import KeyUnusable
+from signerd.store.zone_tables import zone_signing_keys
+from signerd_kms.errors import KeyNotUsable, Sealed, UnwrapFailed
+from signerd_kms.key import Key, KeyStatus, KeyType
+from signerd_kms.schema import keys as kms_keys
+
+ZONE = parse_name("example.com.")
+P256 = KeyType.ECDSA_P256
+
+
+def make_key(key_world: KeyWorld, name: str, key_type: KeyType = P256) -> Key:
+    return key_world.kms.create_key(key_world.world.scope, name, key_type, actor="someone")
+
+
+def disable(key_world: KeyWorld, key: Key) -> None:
+    key_world.kms.set_status(key_world.world.scope, key.identity, KeyStatus.DISABLED, actor="someone")
+
+
+def list_key_names(key_world: KeyWorld) -> list[str]:
+    return [key.name for key in key_world.kms.list_keys(key_world.world.scope)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "name"),
+    [(ZONE, "DNSSEC example.com"), (parse_name("."), "DNSSEC ."), (parse_name("b."), "DNSSEC b")],
+)
+def test_a_zone_without_keys_gets_a_key_named_after_it(key_world: KeyWorld, zone: Name, name: str) -> None:
+    keys = key_world.store.ensure(zone, P256, None)
+    assert list_key_names(key_world) == [name]
+    key = key_world.kms.find_key(key_world.world.scope, name)
+    assert key is not None
+    assert key.key_type is P256
+    (ksk,), (zsk,) = keys.key_set.ksks, keys.key_set.zsks
+    assert (ksk.flags, zsk.flags) == (257, 256)
+    assert ksk.algorithm == zsk.algorithm == ECDSAP256SHA256
+    assert keys.key_set.announced == (ksk,)
+    assert keys.ds == make_ds_set(zone, ksk)
+    assert [ds[3] for ds in keys.ds] == [2, 4]
+    assert keys.kms_keys == {ksk.key_tag: key.identity}
+
+
+@pytest.mark.parametrize(
+    ("key_type", "algorithm"), [(KeyType.ECDSA_P384, ECDSAP384SHA384), (KeyType.RSA_2048, RSASHA256)]
+)
+def test_the_zsk_has_the_algorithm_of_the_ksk(key_world: KeyWorld, key_type: KeyType, algorithm: int) -> None:
+    keys = key_world.store.ensure(ZONE, key_type, None)
+    assert {key.dnskey.algorithm for key in keys.signing_keys} == {algorithm}
+    for key in keys.signing_keys:
+        assert key.sign(b"data")
+
+
+def test_a_restart_finds_the_same_keys(key_world: KeyWorld) -> None:
+    first = key_world.store.ensure(ZONE, P256, None)
+    assert key_world.store.ensure(ZONE, P256, None) is first
+    again = key_world.restart().ensure(ZONE, P256, None)
+    assert again is not first
+    assert (again.key_set, again.ds, again.kms_keys) == (first.key_set, first.ds, first.kms_keys)
+    assert list_key_names(key_world) == ["DNSSEC example.com"]
+
+
+def test_the_ksk_signs_in_the_kms_with_an_audit_event(key_world: KeyWorld) -> None:
+    keys = key_world.store.ensure(ZONE, P256, None)
+    ksk = keys.signing_keys[0]
+    ksk.sign(b"data")
+    event = key_world.world.sink.events[-1]
+    assert event.action == "kms.sign"
+    assert event.via == "dns-dnssec"
+    assert event.details["zone"] == "example.com"
+    assert event.details["keyTag"] == str(ksk.dnskey.key_tag)
+    count = len(key_world.world.sink.events)
+    keys.signing_keys[1].sign(b"data")
+    assert len(key_world.world.sink.events) == count
+
+
+def test_an_active_key_of_the_zones_name_is_taken(key_world: KeyWorld) -> None:
+    key = make_key(key_world, "DNSSEC example.com")
+    keys = key_world.store.ensure(ZONE, P256, None)
+    assert list(keys.kms_keys.values()) == [key.identity]
+
+
+def test_unusable_keys_of_the_zones_name_are_passed_over(key_world: KeyWorld) -> None:
+    disable(key_world, make_key(key_world, "DNSSEC example.com"))
+    make_key(key_world, "DNSSEC example.com 2", KeyType.ECDSA_P384)
+    keys = key_world.store.ensure(ZONE, P256, None)
+    third = key_world.kms.find_key(key_world.world.scope, "DNSSEC example.com 3")
+    assert third is not None
+    assert list(keys.kms_keys.values()) == [third.identity]
+
+
+def test_zones_whose_names_give_one_slug_get_keys_of_their_own(key_world: KeyWorld) -> None:
+    dots, hyphen = parse_name("a.b.com."), parse_name("a-b.com.")
+    first = key_world.store.ensure(dots, P256, None)
+    second = key_world.store.ensure(hyphen, P256, None)
+    assert sorted(list_key_names(key_world)) == ["DNSSEC a-b.com 2", "DNSSEC a.b.com"]
+    assert set(first.kms_keys.values()).isdisjoint(second.kms_keys.values())
+
+
+def test_a_configured_key_is_found_by_identity_and_by_name(key_world: KeyWorld) -> None:
+    key = make_key(key_world, "my key")
+    by_identity = key_world.store.ensure(ZONE, P256, key.identity)
+    by_name = key_world.store.ensure(parse_name("example.org."), P256, "my key")
+    assert by_identity.key_set.ksks == by_name.key_set.ksks
+    assert set(by_identity.kms_keys.values()) == set(by_name.kms_keys.values()) == {key.identity}
+    assert list_key_names(key_world) == ["my key"]
+
+
+def test_the_configured_key_decides_the_algorithm(key_world: KeyWorld) -> None:
+    key = make_key(key_world, "my key", KeyType.ECDSA_P384)
+    keys = key_world.store.ensure(ZONE, P256, key.identity)
+    assert {key.algorithm for key in keys.key_set.published} == {ECDSAP384SHA384}
+
+
+def test_a_configured_key_that_cannot_sign_zones_is_refused(key_world: KeyWorld) -> None:
+    disable(key_world, make_key(key_world, "off"))
+    curve = make_key(key_world, "curve")  # of a type that the KMS makes none of yet
+    with key_world.world.engine.begin() as connection:
+        connection.execute(
+            update(kms_keys).where(kms_keys.c.identity == curve.identity).values(key_type="ed25519")
+        )
+    for kms_key, reason in (
+        ("kms-00000000000000000000", "there is no KMS key 'kms-00000000000000000000'"),
+        ("off", "the KMS key 'off' is disabled"),
+        ("curve", "a KMS key of type ed25519 cannot sign zones"),
+    ):
+        with pytest.raises(KeyUnusable) as caught:
+            key_world.store.ensure(ZONE, P256, kms_key)
+        assert str(caught.value) == reason
+    assert key_world.store.ensure(ZONE, P256, None)  # nothing is left of the attempts
+
+
+def test_a_zone_keeps_its_ksk_when_another_is_asked_for(
+    key_world: KeyWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = key_world.store.ensure(ZONE, P256, None)
+    other = make_key(key_world, "other")
+    assert key_world.restart().ensure(ZONE, P256, other.identity).key_set == first.key_set
+    assert "changing it needs a rollover" in caplog.text
+    caplog.clear()
+    assert key_world.restart().ensure(ZONE, KeyType.RSA_2048, None).key_set == first.key_set
+    assert "the key type rsa-2048 is for new zones" in caplog.text
+    caplog.clear()
+    key_world.restart().ensure(ZONE, P256, "DNSSEC example.com")
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_a_disabled_ksk_stays_the_zones_key_but_signs_no_more(key_world: KeyWorld) -> None:
+    first = key_world.store.ensure(ZONE, P256, None)
+    key = key_world.kms.find_key(key_world.world.scope, "DNSSEC example.com")
+    assert key is not None
+    disable(key_world, key)
+    again = key_world.restart().ensure(ZONE, P256, None)
+    assert again.key_set == first.key_set
+    with pytest.raises(KeyNotUsable):
+        again.signing_keys[0].sign(b"data")
+
+
+def test_the_tag_of_the_zsk_never_clashes_with_that_of_the_ksk(
+    key_world: KeyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = make_key(key_world, "my key")
+    spki = key_world.kms.public_key(key_world.world.scope, key.identity, 1)
+    ksk = DnsKey.from_spki(spki, 257)
+    made: list[ec.EllipticCurvePrivateKey] = []
+    clashing = 0
+
+    def generate(algorithm: int) -> ec.EllipticCurvePrivateKey:
+        private_key = generate_private_key(algorithm)
+        assert isinstance(private_key, ec.EllipticCurvePrivateKey)
+        made.append(private_key)
+        return private_key
+
+    def pretend_clash(one: DnsKey, other: DnsKey) -> bool:
+        nonlocal clashing
+        assert other == ksk
+        clashing += 1
+        return clashing <= 3 or clashes(one, other)
+
+    monkeypatch.setattr(zone_key_store, "generate_private_key", generate)
+    monkeypatch.setattr(zone_key_store, "clashes", pretend_clash)
+    keys = key_world.store.ensure(ZONE, P256, key.identity)
+    assert len(made) >= 4
+    assert keys.key_set.zsks == (read_public_half(made[-1], 256),)
+
+
+def test_making_a_zsk_gives_up_when_no_tag_is_free(
+    key_world: KeyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pretend_clash(one: DnsKey, other: DnsKey) -> bool:
+        return one != other
+
+    monkeypatch.setattr(zone_key_store, "clashes", pretend_clash)
+    with pytest.raises(KeyUnusable, match=r"no key tag is free in zone example.com"):
+        key_world.store.ensure(ZONE, P256, None)
+    monkeypatch.undo()
+    assert key_world.store.ensure(ZONE, P256, None)
+    assert list_key_names(key_world) == ["DNSSEC example.com"]
+
+
+@pytest.fixture
+def private_keys(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Note the secret numbers of the ZSKs that are made."""
+    made: list[bytes] = []
+
+    def generate(algorithm: int) -> ec.EllipticCurvePrivateKey:
+        private_key = generate_private_key(algorithm)
+        assert isinstance(private_key, ec.EllipticCurvePrivateKey)
+        made.append(private_key.private_numbers().private_value.to_bytes(32))
+        return private_key
+
+    monkeypatch.setattr(zone_key_store, "generate_private_key", generate)
+    return made
+
+
+def test_no_private_key_is_in_the_files(key_world: KeyWorld, private_keys: list[bytes]) -> None:
+    key_world.store.ensure(ZONE, P256, None)
+    directory = key_world.world.directory
+    with closing(sqlite3.connect(directory / "signerd.db")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(FULL)")
+    files = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+    with key_world.world.engine.connect() as connection:
+        stored = connection.execute(select(zone_signing_keys.c.public_key)).scalars().all()
+    assert all(public_key in files for public_key in stored)  # so these are the right files
+    (secret,) = private_keys
+    assert secret not in files
+    assert encode_private_key(ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())) not in files
+
+
+def test_a_wrapped_key_opens_in_its_own_row_alone(key_world: KeyWorld) -> None:
+    other = parse_name("example.org.")
+    key_world.store.ensure(ZONE, P256, None)
+    key_world.store.ensure(other, P256, None)
+    table = zone_signing_keys
+    with key_world.world.engine.begin() as connection:
+        rows = connection.execute(select(table).where(table.c.role == "zsk")).all()
+        for row, wrapped in zip(rows, [row.wrapped for row in reversed(rows)], strict=True):
+            connection.execute(update(table).where(table.c.id == row.id).values(wrapped=wrapped))
+    store = key_world.restart()
+    for zone in (ZONE, other):
+        with pytest.raises(UnwrapFailed):
+            store.ensure(zone, P256, None)
+
+
+@pytest.mark.parametrize("column", ["zone", "public_key", "flags", "id"])
+def test_a_changed_row_does_not_open(key_world: KeyWorld, column: str) -> None:
+    key_world.store.ensure(ZONE, P256, None)
+    values: dict[str, str | bytes | int] = {
+        "zone": "example.org.",
+        "public_key": read_public_half(generate_private_key(ECDSAP256SHA256), 256).public_key,
+        "flags": 257,
+        "id": "zsk-00000000000000000000",
+    }
+    table = zone_signing_keys
+    with key_world.world.engine.begin() as connection:
+        connection.execute(update(table).where(table.c.role == "zsk").values({column: values[column]}))
+    zone = parse_name("example.org.") if column == "zone" else ZONE
+    with pytest.raises(UnwrapFailed):
+        key_world.restart().ensure(zone, P256, None)
+
+
+def test_forgotten_keys_are_loaded_again_unless_the_kms_is_sealed(key_world: KeyWorld) -> None:
+    first = key_world.store.ensure(ZONE, P256, None)
+    key_world.store.forget_loaded()
+    assert key_world.store.ensure(ZONE, P256, None).key_set == first.key_set
+    key_world.kms.seal()
+    key_world.store.forget_loaded()
+    with pytest.raises(Sealed):
+        key_world.store.ensure(ZONE, P256, None)
