@@ -27,7 +27,7 @@ def test_the_first_serial_is_newer_than_that_of_the_file(policy: SerialPolicy, s
     [
         (SerialPolicy.UNIXTIME, None, 5, NOON),
         (SerialPolicy.UNIXTIME, NOON, 5, NOON + 1),  # twice in one second
-        (SerialPolicy.UNIXTIME, None, 2_023_111_500, 2_023_111_501),  # the file's date serial is ahead of time
+        (SerialPolicy.UNIXTIME, None, 2_023_111_500, 2_023_111_501),  # a date serial, ahead of the clock
         (SerialPolicy.INCREMENT, None, 5, 6),
         (SerialPolicy.INCREMENT, 6, 5, 7),
         (SerialPolicy.INCREMENT, 6, 20, 20),
