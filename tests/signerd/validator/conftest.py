@@ -1,6 +1,7 @@
 """Zones signed by others: dnssec-signzone, kzonesign and dnspython. No code of signerd signs here."""
 
 import base64
+import struct
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable
@@ -10,17 +11,20 @@ import dns.dnssec
 import dns.name
 import dns.rdata
 import dns.rdataclass
-import dns.rdataset
 import dns.rdatatype
-import dns.rrset
+import dns.rdtypes.ANY.DNSKEY
 import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from signerd.dns.name import Name
-from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY, NSEC3, RRSIG
+from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY, NSEC3
 from signerd.dns.rrset import RRset
 from signerd.dns.zone import Zone
+
+DnsKeyRecord = dns.rdtypes.ANY.DNSKEY.DNSKEY
 
 NOW = 1_736_000_000  # 2025-01-04
 INCEPTION, EXPIRATION = "20250101000000", "20250201000000"
@@ -63,24 +67,22 @@ def load(text: str) -> Zone:
 
 
 def convert(parsed: dns.zone.Zone) -> Zone:
+    signatures: defaultdict[tuple[Name, int], list[bytes]] = defaultdict(list)
+    found: dict[tuple[Name, int], tuple[int, list[bytes]]] = {}
+    for name, ttl, rdata in parsed.iterate_rdatas():
+        owner, wire = Name((name.to_wire() or b"").lower()), rdata.to_wire() or b""
+        if rdata.rdtype == dns.rdatatype.RRSIG:
+            signatures[owner, int.from_bytes(wire[:2])].append(wire)
+        else:
+            found.setdefault((owner, int(rdata.rdtype)), (ttl, []))[1].append(wire)
     names: defaultdict[Name, dict[int, RRset]] = defaultdict(dict)
     nsec3: dict[Name, RRset] = {}
-    for owner, node in parsed.nodes.items():
-        wire = Name(owner.derelativize(ORIGIN).canonicalize().to_wire() or b"")
-        signatures: defaultdict[int, list[bytes]] = defaultdict(list)
-        for rdataset in node.rdatasets:
-            if rdataset.rdtype == RRSIG:
-                signatures[int(rdataset.covers)] += [rdata.to_wire() or b"" for rdata in rdataset]
-        for rdataset in node.rdatasets:
-            if rdataset.rdtype == RRSIG:
-                continue
-            number = int(rdataset.rdtype)
-            rdatas = tuple(sorted(rdata.to_wire(origin=ORIGIN) or b"" for rdata in rdataset))
-            rrset = RRset(wire, number, rdataset.ttl, rdatas, tuple(signatures[number]))
-            if number == NSEC3:
-                nsec3[wire] = rrset
-            else:
-                names[wire][number] = rrset
+    for (owner, number), (ttl, rdatas) in found.items():
+        rrset = RRset(owner, number, ttl, tuple(sorted(rdatas)), tuple(signatures[owner, number]))
+        if number == NSEC3:
+            nsec3[owner] = rrset
+        else:
+            names[owner][number] = rrset
     return Zone(Name(ORIGIN.to_wire() or b""), dict(names), nsec3)
 
 
@@ -101,42 +103,50 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
-def read_key(stem: Path) -> tuple[ec.EllipticCurvePrivateKey, dns.rdata.Rdata]:
+def read_key(stem: Path) -> tuple[ec.EllipticCurvePrivateKey, DnsKeyRecord]:
     lines = stem.with_name(stem.name + ".private").read_text().splitlines()
     secret = next(line.split()[1] for line in lines if line.startswith("PrivateKey"))
     private = ec.derive_private_key(int.from_bytes(base64.b64decode(secret)), ec.SECP256R1())
     record = stem.with_name(stem.name + ".key").read_text().splitlines()[-1]
     text = record.split("DNSKEY")[1]
-    return private, dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.DNSKEY, text)
+    made = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.DNSKEY, text)
+    assert isinstance(made, DnsKeyRecord)
+    return private, made
 
 
 @pytest.fixture(scope="session")
 def sign(keys: dict[str, Path]) -> Callable[..., RRset]:
-    """Signs an RRset anew with dnspython, so that a mutation is the only fault of it."""
+    """Signs an RRset anew, also with a wrong field, so that a mutation is its only fault.
+
+    dnspython gives the canonical form and the key tag, `cryptography` the signature.
+    """
     read = {role: read_key(stem) for role, stem in keys.items()}
 
     def sign_rrset(
         rrset: RRset,
         role: str | None = None,
-        inception: str = INCEPTION,
-        expiration: str = EXPIRATION,
-        signer: str = "example.",
+        *,
+        inception: int = NOW - 3600,
+        expiration: int = NOW + 86_400,
+        signer: bytes = b"\x07example\x00",
+        labels: int | None = None,
+        ttl: int | None = None,
     ) -> RRset:
         private, dnskey = read[role or ("ksk" if rrset.type in (DNSKEY, CDS, CDNSKEY) else "zsk")]
-        number = dns.rdatatype.RdataType(rrset.type)
-        records = [
-            dns.rdata.from_wire(dns.rdataclass.IN, number, rdata, 0, len(rdata)) for rdata in rrset.rdatas
-        ]
         owner = dns.name.from_wire(rrset.owner, 0)[0]
-        made = dns.dnssec.sign(
-            dns.rrset.from_rdata_list(owner, rrset.ttl, records),
-            private,
-            dns.name.from_text(signer),
-            dnskey,
-            inception=inception,
-            expiration=expiration,
-        )
-        return rrset._replace(signatures=(made.to_wire() or b"",))
+        if labels is None:
+            labels = len(owner.labels) - 1 - owner.is_wild()
+        fixed = (rrset.type, 13, labels, rrset.ttl if ttl is None else ttl, expiration, inception)
+        head = struct.pack("!HBBIIIH", *fixed, dns.dnssec.key_id(dnskey)) + signer
+        number = dns.rdatatype.RdataType(rrset.type)
+        canonical = [
+            dns.rdata.from_wire(dns.rdataclass.IN, number, rdata, 0, len(rdata)).to_digestable()
+            for rdata in rrset.rdatas
+        ]
+        record = rrset.owner + struct.pack("!HHI", rrset.type, 1, fixed[3])
+        records = [record + len(rdata).to_bytes(2) + rdata for rdata in sorted(canonical)]
+        r, s = decode_dss_signature(private.sign(head + b"".join(records), ec.ECDSA(SHA256())))
+        return rrset._replace(signatures=(head + r.to_bytes(32) + s.to_bytes(32),))
 
     return sign_rrset
 
@@ -148,8 +158,9 @@ def find_ds() -> Callable[[Zone], list[bytes]]:
     def find(zone: Zone) -> list[bytes]:
         found: list[bytes] = []
         for rdata in zone.names[zone.origin][DNSKEY].rdatas:
-            record = dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.DNSKEY, rdata, 0, len(rdata))
             if rdata[1] & 1:
+                record = dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.DNSKEY, rdata, 0, len(rdata))
+                assert isinstance(record, DnsKeyRecord)
                 found.append(dns.dnssec.make_ds(ORIGIN, record, "SHA256").to_wire() or b"")
         return found
 
@@ -172,7 +183,7 @@ def bind_zones(keys: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
         ("salted", ["-3", "abcd", "-H", "3"]),
     ):
         times = ["-s", INCEPTION, "-e", EXPIRATION]
-        files = ["-O", "full", "-f", kind, "-k", keys["ksk"], "zone", keys["zsk"]]
+        files: list[str | Path] = ["-O", "full", "-f", kind, "-k", keys["ksk"], "zone", keys["zsk"]]
         run("dnssec-signzone", "-P", "-x", "-o", "example.", *times, *options, *files, directory=directory)
         zones[kind] = load((directory / kind).read_text())
     return zones
@@ -183,7 +194,9 @@ def dnspython_zone(keys: dict[str, Path]) -> Zone:
     """The zone signed by dnspython, with NSEC. It gives NSEC the TTL of the SOA, so both are made equal."""
     text = ZONE_TEXT.replace("600 SOA", "300 SOA")
     parsed = dns.zone.from_text(text, origin=ORIGIN, relativize=False)
-    pairs = [read_key(keys[role]) for role in ("ksk", "zsk")]
+    pairs: list[tuple[dns.dnssec.PrivateKey, DnsKeyRecord]] = [
+        read_key(keys[role]) for role in ("ksk", "zsk")
+    ]
     with parsed.writer() as transaction:
         dns.dnssec.sign_zone(
             parsed, transaction, pairs, dnskey_ttl=3600, inception=INCEPTION, expiration=EXPIRATION
