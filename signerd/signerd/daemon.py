@@ -43,7 +43,7 @@ from signerd_kms.memory import harden_process
 
 logger = logging.getLogger(__name__)
 
-CUSTODY_RETRY_SECONDS = 15.0
+CUSTODY_RETRY_SECONDS = 5.0
 WELCOME_SECONDS = 10.0  # how long the first words wait for the responders to have loaded everything
 CONTROL_SOCKET_MODE = 0o600
 RESPONDERS_SOCKET_MODE = 0o600

@@ -113,6 +113,12 @@ class DaemonProcess:
         query = dns.message.make_query(name, rdatatype, want_dnssec=dnssec)
         return dns.query.udp_with_fallback(query, "127.0.0.1", 5, self.port)[0]
 
+    def ask_address(self, name: str) -> str:
+        """Ask for an A record and give the address; a try fails rather than being repeated."""
+        query = dns.message.make_query(name, "A")
+        response = dns.query.udp(query, "127.0.0.1", 5, self.port)
+        return str(next(iter(cast("list[object]", response.answer[0]))))
+
     def run_command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the operator on this server's configuration."""
         command = [sys.executable, "-P", "-m", "signerd.cli", *arguments]

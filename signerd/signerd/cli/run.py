@@ -1,15 +1,9 @@
 """`signerd run`: the server itself."""
 
-from collections.abc import Callable
-from importlib import import_module
-
 import typer
 
-from signerd.cli.command_errors import explain_errors
+from signerd.cli.command_errors import CommandFailed, explain_errors
 from signerd.cli.config_option import ConfigOption, StateOption, read_config
-from signerd.config.options import Config
-
-DAEMON = "signerd.daemon"  # imported only to run it: loading it takes longer than other commands need
 
 
 def add_run(app: typer.Typer) -> None:
@@ -20,5 +14,10 @@ def add_run(app: typer.Typer) -> None:
 def run(config: ConfigOption = None, state: StateOption = None) -> None:
     """Load the zones, sign them, check them and answer queries until stopped."""
     options = read_config(config, state)
-    start: Callable[[Config], None] = import_module(DAEMON).run
-    start(options)
+    # only here: loading it takes longer than the other commands need
+    from signerd import daemon
+
+    try:
+        daemon.run(options)
+    except daemon.StartRefused as error:
+        raise CommandFailed(str(error)) from error

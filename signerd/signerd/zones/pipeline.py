@@ -178,6 +178,7 @@ class ZonePipeline:
         self._signer = signer
         self._validate = validate
         self._serial_policy = serial_policy
+        self._published_data: Zone | None = None  # plain data known to be that of the published version
         self._parts = parts
 
     def restore(self) -> None:
@@ -262,13 +263,13 @@ class ZonePipeline:
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             raise ZoneFileRefused(first + more)
         self.state.source_serial = loaded.zone.serial
+        self.state.unsigned = loaded.zone  # also if it cannot be signed now: the next attempt takes it
         return loaded.zone
 
     def _publish_if_needed(self, unsigned: Zone) -> bool:
         """Go through the stages with the data given, unless the published version says it all."""
         published = self.state.published
         if published is not None and self._is_up_to_date(published, unsigned):
-            self.state.unsigned = unsigned
             return False
         now = self._parts.clock.now()
         name, record = self.entry.name, self._parts.record
@@ -293,7 +294,7 @@ class ZonePipeline:
         for problem in self._publication.publish(version.zone, published):
             logger.warning("zone %s: %s", text, problem)
         self.state.published = version.zone
-        self.state.unsigned = unsigned
+        self._published_data = unsigned
         self.state.floor = serial
         self.state.next_due = self._signer.find_due(version.zone, unsigned)
         record(name, Stage.PUBLISHED, serial, f"{version.new_signatures} new signatures")
@@ -303,8 +304,10 @@ class ZonePipeline:
         return lambda done, total: self._parts.progress(f"{doing} {self.entry.text}", done, total)
 
     def _is_up_to_date(self, published: Zone, unsigned: Zone) -> bool:
-        if unsigned is not self.state.unsigned and not has_same_data(strip_signatures(published), unsigned):
-            return False
+        if unsigned is not self._published_data:
+            if not has_same_data(strip_signatures(published), unsigned):
+                return False
+            self._published_data = unsigned
         if self._serial_policy is SerialPolicy.INCREMENT and is_newer(unsigned.serial, published.serial):
             return False  # the operator counted on; the served serial follows
         self.state.next_due = self._signer.find_due(published, unsigned)
