@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -315,14 +315,7 @@ def test_the_control_socket_may_lie_deep(tmp_path: Path) -> None:
 def test_run_hands_the_options_to_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Config] = []
 
-    class FakeDaemon:
-        run: Callable[[Config], None] = started.append
-
-    def import_fake(name: str) -> type[FakeDaemon]:
-        assert name == "signerd.daemon"
-        return FakeDaemon
-
-    monkeypatch.setattr("signerd.cli.run.import_module", import_fake)
+    monkeypatch.setattr("signerd.daemon.run", started.append)
     assert run("run", "--state", "here").exit_code == 0
     assert started[0].state_directory == Path("here")
 
