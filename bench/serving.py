@@ -83,7 +83,7 @@ def make_scenarios(zone: GeneratedZone, directory: Path) -> dict[str, tuple[Path
     hot = uniform[:100]
     missing = [f"x{source.randrange(10**9)}.{zone.origin} A" for _ in range(50_000)]
     mixed = ["".join(source.choice((c.upper(), c.lower())) for c in line) for line in hot * 100]
-    contents = {
+    contents: dict[str, tuple[list[str], list[str]]] = {
         "hot set": (hot, []),
         "hot set, DO": (hot, ["-e", "-D"]),
         "hot set, mixed case": (mixed, []),
