@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from signerd.platform import errors as platform
 from signerd_kms import errors as kms
 
 
@@ -65,6 +66,20 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     BodyTooLarge: 413,
     BodyTooSlow: 408,
     PartNotAvailable: 503,
+    platform.PlatformError: 500,
+    platform.Forbidden: 403,
+    platform.CredentialRefused: 401,
+    platform.OrganisationRefused: 403,
+    platform.ProjectUnknown: 404,
+    platform.ProjectMismatch: 403,
+    platform.ObjectUnknown: 404,
+    platform.RegionUnknown: 404,
+    platform.InvalidValue: 400,
+    platform.NameTaken: 409,
+    platform.AlreadyThere: 409,
+    platform.StillInUse: 400,
+    platform.ReadOnlyObject: 403,
+    platform.WouldLockOut: 409,
     kms.KmsError: 500,
     kms.InvalidRequest: 400,
     kms.KeyTypeUnsupported: 400,
@@ -86,5 +101,5 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
 }
 """Every error class that may reach a client, each on its own: no class inherits a status."""
 
-COMPONENT_ERRORS: Final[tuple[type[Exception], ...]] = (ApiError, kms.KmsError)
+COMPONENT_ERRORS: Final[tuple[type[Exception], ...]] = (ApiError, platform.PlatformError, kms.KmsError)
 """Root errors; all classes below them stand in the table."""

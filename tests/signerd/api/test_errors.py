@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 import signerd.api
+import signerd.platform
 import signerd_kms
 from signerd.api.errors import COMPONENT_ERRORS, STATUS_OF_ERROR
 
@@ -14,7 +15,7 @@ def walk_subclasses(error: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def test_every_error_of_every_component_stands_in_the_table() -> None:
-    for package in (signerd.api, signerd_kms):
+    for package in (signerd.api, signerd.platform, signerd_kms):
         for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
             import_module(module.name)
     errors = {error for root in COMPONENT_ERRORS for error in walk_subclasses(root)}
