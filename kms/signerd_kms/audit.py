@@ -21,6 +21,8 @@ class AuditEvent:
         actor: The principal; None for background jobs.
         via: The service that called on the principal's behalf, such as `dns-dnssec`.
         request_id: The same in all events of one request; None if there was no request.
+        credential: Id of the token or access credential that was shown.
+        address: Of the client.
         error: Code of the error, when it did not succeed.
         details: Further safe facts. Never values, plaintext, ciphertext or key material.
     """
@@ -34,6 +36,8 @@ class AuditEvent:
     actor: str | None = None
     via: str | None = None
     request_id: str | None = None
+    credential: str | None = None
+    address: str | None = None
     resource_type: str | None = None
     resource: str | None = None
     key_version: int | None = None

@@ -13,9 +13,10 @@ from kms_world import World
 from signerd.clock import SystemClock
 from signerd.platform.audit_log import AuditLog, list_chains, verify_chain
 from signerd.store.engine import open_database
+from signerd_kms.attribution import NOBODY, Attribution
 from signerd_kms.errors import KeyNameTaken, KeyNotUsable, KmsError, StoreUnavailable
 from signerd_kms.group_commit import GroupCommit
-from signerd_kms.key import KeyStatus, KeyType, Scope
+from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
 from signerd_kms.seal import FileSeal
 from signerd_kms.signature import SignatureScheme
@@ -27,6 +28,7 @@ from signerd.clock import SystemClock
 from signerd.platform.audit_log import AuditLog
 from signerd.store.engine import open_database
 from signerd.store.migration import upgrade
+from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNameTaken
 from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
@@ -40,10 +42,10 @@ kms = Kms.open(engine, FileSeal(directory / "root.key"), SystemClock(), AuditLog
 scope = Scope("o-one", "reg-one")
 print("ready", flush=True)
 for number in range(rounds):
-    key = kms.create_key(scope, f"{name} {number}", KeyType.ECDSA_P256, actor=name)
-    kms.sign(scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=name)
+    key = kms.create_key(scope, f"{name} {number}", KeyType.ECDSA_P256, by=Attribution(name))
+    kms.sign(scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=Attribution(name))
     try:
-        kms.create_key(scope, f"shared {number}", KeyType.ECDSA_P256, actor=name)
+        kms.create_key(scope, f"shared {number}", KeyType.ECDSA_P256, by=Attribution(name))
         print("won", flush=True)
     except KeyNameTaken:
         pass
@@ -90,7 +92,7 @@ def test_kill_9_leaves_whole_keys_and_a_whole_chain(tmp_path: Path) -> None:
     scope = Scope("o-one", "reg-one")
     for key in kms.list_keys(scope):
         assert len(key.versions) == 1
-        assert kms.sign(scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+        assert kms.sign(scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
     with engine.connect() as connection:
         assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
         chains = list_chains(connection)
@@ -106,7 +108,7 @@ def test_kill_9_leaves_whole_keys_and_a_whole_chain(tmp_path: Path) -> None:
 
 
 def test_many_threads_share_commits_and_lose_nothing(kms: Kms, world: World) -> None:
-    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
+    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
     commits: list[object] = []
     event.listen(world.engine, "commit", commits.append)
     barrier = threading.Barrier(50)
@@ -119,7 +121,7 @@ def test_many_threads_share_commits_and_lose_nothing(kms: Kms, world: World) -> 
             1,
             b"%d" % number,
             scheme=SignatureScheme.ECDSA_SHA256,
-            actor=f"thread {number}",
+            by=Attribution(f"thread {number}"),
         )
 
     with ThreadPoolExecutor(50) as pool:
@@ -132,7 +134,7 @@ def test_many_threads_share_commits_and_lose_nothing(kms: Kms, world: World) -> 
 def test_of_many_creating_the_same_name_one_wins(kms: Kms, world: World) -> None:
     def create(_: int) -> bool:
         try:
-            kms.create_key(world.scope, "the name", KeyType.ECDSA_P256, actor=None)
+            kms.create_key(world.scope, "the name", KeyType.ECDSA_P256, by=NOBODY)
         except KeyNameTaken:
             return False
         return True
@@ -143,7 +145,7 @@ def test_of_many_creating_the_same_name_one_wins(kms: Kms, world: World) -> None
 
 
 def test_no_signature_comes_back_after_a_disable_has_returned(kms: Kms, world: World) -> None:
-    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
+    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
     disabled = threading.Event()
     late: list[bytes] = []
 
@@ -153,7 +155,7 @@ def test_no_signature_comes_back_after_a_disable_has_returned(kms: Kms, world: W
             was_disabled = disabled.is_set()
             try:
                 made = kms.sign(
-                    world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None
+                    world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY
                 )
             except KeyNotUsable:
                 return number
@@ -163,7 +165,7 @@ def test_no_signature_comes_back_after_a_disable_has_returned(kms: Kms, world: W
 
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(sign_until_refused, number) for number in range(4)]
-        kms.set_status(world.scope, key.identity, KeyStatus.DISABLED, actor=None)
+        kms.disable(world.scope, key.identity, by=NOBODY)
         disabled.set()
         for future in running:
             future.result(20)
@@ -206,20 +208,20 @@ def test_work_that_fails_leaves_the_rest_of_its_group_alone(world: World) -> Non
 
 
 def test_a_commit_that_fails_gives_no_signature(kms: Kms, world: World) -> None:
-    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
+    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
 
     def fail(_: Connection) -> None:
         raise OperationalError("COMMIT", {}, OSError("disk full"))
 
     event.listen(world.engine, "commit", fail)
     with pytest.raises(StoreUnavailable, match="disk full"):
-        kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+        kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
     event.remove(world.engine, "commit", fail)
-    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
 
 
 def test_a_full_disk_drops_the_whole_group_and_heals(kms: Kms, world: World) -> None:
-    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
+    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
 
     def limit(pages: int) -> None:
         with world.engine.connect() as connection:
@@ -230,7 +232,7 @@ def test_a_full_disk_drops_the_whole_group_and_heals(kms: Kms, world: World) -> 
 
     def fill() -> None:
         for number in range(2000):
-            kms.create_key(world.scope, f"{number} {'x' * 200}", KeyType.ECDSA_P256, actor=None)
+            kms.create_key(world.scope, f"{number} {'x' * 200}", KeyType.ECDSA_P256, by=NOBODY)
 
     with pytest.raises(StoreUnavailable, match="full"):
         fill()
@@ -239,4 +241,4 @@ def test_a_full_disk_drops_the_whole_group_and_heals(kms: Kms, world: World) -> 
         assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
     for known in kms.list_keys(world.scope):
         assert len(known.versions) == 1
-    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)

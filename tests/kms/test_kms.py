@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives import serialization
 from sqlalchemy import text
 
 from kms_world import World
+from signerd_kms.attribution import NOBODY, Attribution
 from signerd_kms.errors import (
     AuditNotWritten,
     InvalidRequest,
@@ -24,11 +25,13 @@ MESSAGE = b"what is signed"
 
 
 def make(kms: Kms, world: World, name: str = "a key", key_type: KeyType = KeyType.ECDSA_P256) -> Key:
-    return kms.create_key(world.scope, name, key_type, actor="tester", request_id="req-1")
+    return kms.create_key(world.scope, name, key_type, by=Attribution("tester", request_id="req-1"))
 
 
 def sign(kms: Kms, world: World, key: Key, scheme: SignatureScheme = SignatureScheme.ECDSA_SHA256) -> bytes:
-    return kms.sign(world.scope, key.identity, 1, MESSAGE, scheme=scheme, actor="tester", request_id="req-2")
+    return kms.sign(
+        world.scope, key.identity, 1, MESSAGE, scheme=scheme, by=Attribution("tester", request_id="req-2")
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def test_names_without_a_slug_are_still_unique(kms: Kms, world: World) -> None:
 def test_a_name_is_free_in_other_scopes_and_after_deletion_is_scheduled(kms: Kms, world: World) -> None:
     key = make(kms, world)
     for scope in (Scope("o-two", "reg-one"), Scope("o-one", "reg-two"), Scope("o-one", "reg-one", "prj-one")):
-        kms.create_key(scope, "a key", KeyType.ECDSA_P256, actor=None)
+        kms.create_key(scope, "a key", KeyType.ECDSA_P256, by=NOBODY)
     with world.engine.begin() as connection:
         connection.execute(
             text("UPDATE kms_keys SET status = 'pending_deletion' WHERE identity = :i"), {"i": key.identity}
@@ -111,11 +114,11 @@ def test_a_key_is_unknown_outside_its_scope(kms: Kms, world: World, other: Scope
     assert kms.list_keys(other) == []
     assert kms.find_key(other, key.name) is None
     with pytest.raises(KeyUnknown) as foreign:
-        kms.sign(other, key.identity, 1, MESSAGE, scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+        kms.sign(other, key.identity, 1, MESSAGE, scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
     with pytest.raises(KeyUnknown):
         kms.get_key(other, key.identity)
     with pytest.raises(KeyUnknown):
-        kms.set_status(other, key.identity, KeyStatus.DISABLED, actor=None)
+        kms.disable(other, key.identity, by=NOBODY)
     assert str(foreign.value) == f"no key {key.identity}"
 
 
@@ -126,7 +129,7 @@ def test_unknown_versions_are_refused(kms: Kms, world: World) -> None:
             kms.public_key(world.scope, key.identity, version)
         with pytest.raises(KeyVersionUnknown):
             kms.sign(
-                world.scope, key.identity, version, MESSAGE, scheme=SignatureScheme.ECDSA_SHA256, actor=None
+                world.scope, key.identity, version, MESSAGE, scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY
             )
 
 
@@ -152,7 +155,7 @@ def test_a_scheme_must_fit_the_key(kms: Kms, world: World) -> None:
 def test_messages_are_bounded(kms: Kms, world: World, data: bytes) -> None:
     key = make(kms, world)
     with pytest.raises(InvalidRequest):
-        kms.sign(world.scope, key.identity, 1, data, scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+        kms.sign(world.scope, key.identity, 1, data, scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
 
 
 @pytest.mark.parametrize("context", [{"zone": "ex\nample"}, {"é": "x"}, {str(n): "" for n in range(17)}])
@@ -165,21 +168,21 @@ def test_context_is_safe_for_a_log(kms: Kms, world: World, context: dict[str, st
             1,
             MESSAGE,
             scheme=SignatureScheme.ECDSA_SHA256,
-            actor=None,
+            by=NOBODY,
             context=context,
         )
 
 
 def test_a_disabled_key_does_not_sign_until_it_is_enabled(kms: Kms, world: World) -> None:
     key = make(kms, world)
-    disabled = kms.set_status(world.scope, key.identity, KeyStatus.DISABLED, actor="tester")
+    disabled = kms.disable(world.scope, key.identity, by=Attribution("tester"))
     assert (disabled.status, disabled.object_version) == (KeyStatus.DISABLED, 2)
     with pytest.raises(KeyNotUsable, match="disabled"):
         sign(kms, world, key)
     refused = world.sink.events[-1]
     assert (refused.action, refused.succeeded, refused.error) == ("kms.sign", False, "kms.key_not_usable")
-    assert kms.set_status(world.scope, key.identity, KeyStatus.DISABLED, actor="tester") == disabled
-    kms.set_status(world.scope, key.identity, KeyStatus.ACTIVE, actor="tester")
+    assert kms.disable(world.scope, key.identity, by=Attribution("tester")) == disabled
+    kms.enable(world.scope, key.identity, by=Attribution("tester"))
     assert sign(kms, world, key)
 
 
@@ -189,7 +192,7 @@ def test_a_key_disabled_while_it_signs_gives_no_signature(
     key = make(kms, world)
 
     def sign_slowly(*_: object) -> bytes:
-        kms.set_status(world.scope, key.identity, KeyStatus.DISABLED, actor="other")
+        kms.disable(world.scope, key.identity, by=Attribution("other"))
         return b"a signature"
 
     monkeypatch.setattr("signerd_kms.signature.sign", sign_slowly)
@@ -205,7 +208,7 @@ def test_a_key_pending_deletion_is_neither_used_nor_enabled(kms: Kms, world: Wor
     with pytest.raises(KeyNotUsable, match="pending deletion"):
         sign(kms, world, key)
     with pytest.raises(KeyNotUsable):
-        kms.set_status(world.scope, key.identity, KeyStatus.ACTIVE, actor=None)
+        kms.enable(world.scope, key.identity, by=NOBODY)
 
 
 def test_every_use_is_in_the_audit_with_who_and_why(kms: Kms, world: World) -> None:
@@ -216,9 +219,7 @@ def test_every_use_is_in_the_audit_with_who_and_why(kms: Kms, world: World) -> N
         1,
         MESSAGE,
         scheme=SignatureScheme.ECDSA_SHA256,
-        actor="alice",
-        via="dns-dnssec",
-        request_id="req-9",
+        by=Attribution("alice", "dns-dnssec", "req-9"),
         context={"zone": "example.com."},
     )
     assert world.sink.actions() == ["kms.init", "kms.kek.create", "kms.create", "kms.sign"]
@@ -242,7 +243,7 @@ def test_without_an_audit_event_there_is_no_signature_and_no_key(kms: Kms, world
     with pytest.raises(AuditNotWritten):
         make(kms, world, "another")
     with pytest.raises(AuditNotWritten):
-        kms.set_status(world.scope, key.identity, KeyStatus.DISABLED, actor=None)
+        kms.disable(world.scope, key.identity, by=NOBODY)
     world.sink.failure = None
     assert kms.list_keys(world.scope) == [key]
     assert sign(kms, world, key)
@@ -250,10 +251,10 @@ def test_without_an_audit_event_there_is_no_signature_and_no_key(kms: Kms, world
 
 def test_keys_are_counted_by_region_and_status(kms: Kms, world: World) -> None:
     make(kms, world, "one")
-    kms.set_status(world.scope, make(kms, world, "two").identity, KeyStatus.DISABLED, actor=None)
-    kms.create_key(Scope("o-one", "reg-two"), "three", KeyType.ECDSA_P256, actor=None)
-    kms.create_key(Scope("o-one", "reg-two", "prj-one"), "four", KeyType.ECDSA_P256, actor=None)
-    kms.create_key(Scope("o-two", "reg-one"), "five", KeyType.ECDSA_P256, actor=None)
+    kms.disable(world.scope, make(kms, world, "two").identity, by=NOBODY)
+    kms.create_key(Scope("o-one", "reg-two"), "three", KeyType.ECDSA_P256, by=NOBODY)
+    kms.create_key(Scope("o-one", "reg-two", "prj-one"), "four", KeyType.ECDSA_P256, by=NOBODY)
+    kms.create_key(Scope("o-two", "reg-one"), "five", KeyType.ECDSA_P256, by=NOBODY)
     assert kms.count_keys("o-one") == {
         "reg-one": {KeyStatus.ACTIVE: 1, KeyStatus.DISABLED: 1},
         "reg-two": {KeyStatus.ACTIVE: 1},

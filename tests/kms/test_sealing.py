@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from kms_world import World
+from signerd_kms.attribution import NOBODY
 from signerd_kms.audit import AuditEvent
 from signerd_kms.errors import AlreadyInitialised, NotInitialised, RootKeyMissing, Sealed, SealUnknown
 from signerd_kms.key import KeyStatus, KeyType
@@ -26,15 +27,15 @@ def test_before_the_first_start_nothing_works_but_initialising(world: World) -> 
 
 
 def test_sealed_only_reading_and_changing_a_status_work(kms: Kms, world: World) -> None:
-    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
+    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
     wrapped = kms.wrap_service_key(world.scope, "p", "i", b"sixteen octets!!")
     kms.seal()
     kms.seal()
     assert world.sink.actions().count("kms.seal") == 1
     assert kms.state is State.SEALED
     for call in (
-        lambda: kms.create_key(world.scope, "b", KeyType.ECDSA_P256, actor=None),
-        lambda: kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None),
+        lambda: kms.create_key(world.scope, "b", KeyType.ECDSA_P256, by=NOBODY),
+        lambda: kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY),
         lambda: kms.wrap_service_key(world.scope, "p", "i", b"sixteen octets!!"),
         lambda: kms.unwrap_service_key(world.scope, "p", "i", wrapped),
         lambda: kms.derive_key(Label.TOKEN_PEPPER),
@@ -44,15 +45,15 @@ def test_sealed_only_reading_and_changing_a_status_work(kms: Kms, world: World) 
     assert kms.public_key(world.scope, key.identity, 1) == key.versions[0].public_key
     assert kms.list_keys(world.scope) == [key]
     assert kms.count_keys("o-one") == {"reg-one": {KeyStatus.ACTIVE: 1}}
-    assert kms.set_status(world.scope, key.identity, KeyStatus.DISABLED, actor=None).status == "disabled"
-    kms.set_status(world.scope, key.identity, KeyStatus.ACTIVE, actor=None)
+    assert kms.disable(world.scope, key.identity, by=NOBODY).status == "disabled"
+    kms.enable(world.scope, key.identity, by=NOBODY)
     kms.unseal(world.seal)
     kms.unseal(world.seal)
-    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
 
 
 def test_sealing_waits_for_what_is_under_way(kms: Kms, world: World) -> None:
-    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
+    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
     reached, go = threading.Event(), threading.Event()
 
     def wait(event: AuditEvent) -> None:
@@ -64,7 +65,7 @@ def test_sealing_waits_for_what_is_under_way(kms: Kms, world: World) -> None:
     made: list[bytes] = []
     signer = threading.Thread(
         target=lambda: made.append(
-            kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+            kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
         )
     )
     signer.start()
@@ -84,7 +85,7 @@ def test_sealing_waits_for_what_is_under_way(kms: Kms, world: World) -> None:
 
 
 def test_a_missing_root_key_file_is_never_made_again(kms: Kms, world: World) -> None:
-    kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
+    kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
     saved = world.root_key.read_bytes()
     world.root_key.unlink()
     with pytest.raises(RootKeyMissing, match="missing"):

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from kms_world import World
 from signerd_kms import signature
+from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import RootKeyWrong, UnwrapFailed
 from signerd_kms.key import Key, KeyType, Scope
 from signerd_kms.kms import Kms
@@ -14,7 +15,7 @@ from signerd_kms.signature import SignatureScheme
 
 
 def sign(kms: Kms, world: World, key: Key) -> bytes:
-    return kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+    return kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
 
 
 def edit(world: World, statement: str, **values: object) -> None:
@@ -51,8 +52,8 @@ EDITS = {
 @pytest.mark.parametrize("is_loaded", [True, False])
 def test_an_edited_row_does_not_open(world: World, statement: str, is_loaded: bool) -> None:
     kms = world.open()
-    key, other = (kms.create_key(world.scope, name, KeyType.ECDSA_P256, actor=None) for name in "ab")
-    kms.create_key(Scope("o-two", "reg-one"), "a", KeyType.ECDSA_P256, actor=None)
+    key, other = (kms.create_key(world.scope, name, KeyType.ECDSA_P256, by=NOBODY) for name in "ab")
+    kms.create_key(Scope("o-two", "reg-one"), "a", KeyType.ECDSA_P256, by=NOBODY)
     sign(kms, world, key)
     edit(
         world,
@@ -78,9 +79,9 @@ def test_an_edited_row_does_not_open(world: World, statement: str, is_loaded: bo
 
 
 def test_a_key_moved_to_another_organisation_does_not_open(kms: Kms, world: World) -> None:
-    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
+    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
     thief = Scope("o-two", "reg-one")
-    kms.create_key(thief, "b", KeyType.ECDSA_P256, actor=None)
+    kms.create_key(thief, "b", KeyType.ECDSA_P256, by=NOBODY)
     with world.engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         for table in ("kms_keys", "kms_key_versions"):
@@ -89,7 +90,7 @@ def test_a_key_moved_to_another_organisation_does_not_open(kms: Kms, world: Worl
                 {"i": key.identity},
             )
     with pytest.raises(UnwrapFailed):
-        kms.sign(thief, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, actor=None)
+        kms.sign(thief, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
 
 
 def test_a_wrong_root_key_or_an_edited_instance_is_refused(kms: Kms, world: World) -> None:
@@ -148,8 +149,8 @@ def test_no_private_key_is_in_the_files_the_log_or_the_events(
     monkeypatch.setattr(signature, "encode_private_key", remember)
     caplog.set_level(logging.DEBUG)
     kms = world.open()
-    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, actor=None)
-    rsa = kms.create_key(world.scope, "b", KeyType.RSA_2048, actor=None)
+    key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
+    rsa = kms.create_key(world.scope, "b", KeyType.RSA_2048, by=NOBODY)
     zsk = os.urandom(32)
     kms.wrap_service_key(world.scope, "p", "i", zsk)
     sign(kms, world, key)

@@ -10,8 +10,8 @@ from signerd.api.kms_summary import KmsSummary, RegionSummary
 from signerd.clock import Clock
 from signerd.platform.api_token import Pepper, TokenRefused, verify_token
 from signerd.platform.tables import organisation_gates, organisations, regions
+from signerd_kms.audited_store import READ_ONLY
 from signerd_kms.key import KeyStatus
-from signerd_kms.kms import READ_ONLY
 
 KMS_GATE = "kms"
 

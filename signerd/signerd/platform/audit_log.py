@@ -156,8 +156,10 @@ def _encode(event: AuditEvent, chain: str, sequence: int, event_id: str) -> byte
     fields: dict[str, Value] = {
         "action": event.action,
         "actor": event.actor,
+        "address": event.address,
         "at": event.at,
         "chain": chain,
+        "credential": event.credential,
         "details": dict(event.details),
         "error": event.error,
         "event_id": event_id,

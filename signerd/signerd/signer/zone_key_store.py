@@ -22,6 +22,7 @@ from signerd.signer.signing_keys import (
     read_public_half,
 )
 from signerd.store.zone_tables import zone_signing_keys
+from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNameTaken, KeyUnknown
 from signerd_kms.identity import new_identity
 from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyType, Scope
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 KSK_FLAGS = 257
 ZSK_FLAGS = 256
-VIA = "dns-dnssec"  # marks the KMS's audit entries
+BY = Attribution(None, via="dns-dnssec")  # in the KMS's audit entries: a background job
 ZSK_PURPOSE = "dnssec-zsk"
 ACTIVE = "active"
 _MOST_NAMES = 1000  # of unusable keys that block `DNSSEC <zone>`; beyond, something else is wrong
@@ -189,7 +190,7 @@ class ZoneKeyStore:
             key = self._kms.find_key(self._scope, name)
             if key is None:
                 try:
-                    return self._kms.create_key(self._scope, name, key_type, actor=None, via=VIA)
+                    return self._kms.create_key(self._scope, name, key_type, by=BY)
                 except KeyNameTaken:  # names are unique by slug too, which `a.b` and `a-b` share
                     continue
             if key.status is KeyStatus.ACTIVE and key.key_type is key_type:
@@ -280,8 +281,7 @@ class _KmsSign:
             self.version,
             data,
             scheme=scheme,
-            actor=None,
-            via=VIA,
+            by=BY,
             context=self.context,
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from signerd_kms.kms import READ_ONLY
+from signerd_kms.audited_store import READ_ONLY
 
 if TYPE_CHECKING:
     import sqlite3

@@ -17,8 +17,9 @@ from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import Platform, bootstrap
 from signerd.store.engine import open_database
 from signerd.store.migration import upgrade
+from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import Sealed
-from signerd_kms.key import KeyStatus, KeyType, Scope
+from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
 from signerd_kms.seal import FileSeal
@@ -61,9 +62,9 @@ def deployment(tmp_path: Path) -> Generator[Deployment]:
 
 async def test_the_first_token_gets_the_summary(deployment: Deployment) -> None:
     scope = Scope(deployment.platform.organisation, deployment.platform.region)
-    deployment.kms.create_key(scope, "DNSSEC example.com", KeyType("ecdsa-p256"), actor=None)
-    key = deployment.kms.create_key(scope, "DNSSEC example.net", KeyType("ecdsa-p256"), actor=None)
-    deployment.kms.set_status(scope, key.identity, KeyStatus.DISABLED, actor=None)
+    deployment.kms.create_key(scope, "DNSSEC example.com", KeyType("ecdsa-p256"), by=NOBODY)
+    key = deployment.kms.create_key(scope, "DNSSEC example.net", KeyType("ecdsa-p256"), by=NOBODY)
+    deployment.kms.disable(scope, key.identity, by=NOBODY)
     parts = deployment.parts
     application = make_application(AdminParts(parts, parts, parts, deployment))
     async with trio.open_nursery() as nursery:

@@ -14,8 +14,9 @@ from signerd.signer import zone_key_store
 from signerd.signer.signing_keys import encode_private_key, generate_private_key, read_public_half
 from signerd.signer.zone_key_store import KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys
+from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNotUsable, Sealed, UnwrapFailed
-from signerd_kms.key import Key, KeyStatus, KeyType
+from signerd_kms.key import Key, KeyType
 from signerd_kms.schema import keys as kms_keys
 
 ZONE = parse_name("example.com.")
@@ -23,11 +24,11 @@ P256 = KeyType.ECDSA_P256
 
 
 def make_key(key_world: KeyWorld, name: str, key_type: KeyType = P256) -> Key:
-    return key_world.kms.create_key(key_world.world.scope, name, key_type, actor="someone")
+    return key_world.kms.create_key(key_world.world.scope, name, key_type, by=Attribution("someone"))
 
 
 def disable(key_world: KeyWorld, key: Key) -> None:
-    key_world.kms.set_status(key_world.world.scope, key.identity, KeyStatus.DISABLED, actor="someone")
+    key_world.kms.disable(key_world.world.scope, key.identity, by=Attribution("someone"))
 
 
 def list_key_names(key_world: KeyWorld) -> list[str]:

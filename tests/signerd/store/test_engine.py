@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from signerd.store.engine import DatabaseRefused, open_database
 from signerd.store.migration import upgrade
-from signerd_kms.kms import READ_ONLY
+from signerd_kms.audited_store import READ_ONLY
 
 
 def test_the_file_is_private_from_the_start_and_so_is_what_sqlite_puts_beside_it(tmp_path: Path) -> None:

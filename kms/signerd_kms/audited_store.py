@@ -1,0 +1,106 @@
+"""The database of the KMS: reads of one state, writes that share a commit, audit events inside them."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from signerd_kms.attribution import Attribution
+from signerd_kms.audit import NO_DETAILS, AuditEvent, AuditSink
+from signerd_kms.clock import Clock
+from signerd_kms.errors import AuditNotWritten, KmsError, StoreUnavailable
+from signerd_kms.group_commit import GroupCommit
+from signerd_kms.key import Key
+
+T = TypeVar("T")
+RESOURCE_TYPE = "kms_key"
+READ_ONLY = "signerd_read_only"  # execution option: the engine begins a transaction that takes no write lock
+
+
+class AuditedStore:
+    """What every part of the KMS reads from and writes to. Safe to use from several threads."""
+
+    def __init__(self, engine: Engine, clock: Clock, audit: AuditSink) -> None:
+        self._engine = engine
+        self._writer = GroupCommit(engine)
+        self._clock = clock
+        self._audit = audit
+
+    def now(self) -> int:
+        """Give whole seconds since 1970, UTC."""
+        return self._clock.now()
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """Give a connection that sees one state of the database for as long as it is held.
+
+        Raises:
+            StoreUnavailable: The database cannot be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                yield connection.execution_options(**{READ_ONLY: True})
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"the database cannot be read: {type(error).__name__}") from error
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run the work in a write transaction; return its result after the commit is on disk.
+
+        Raises:
+            StoreUnavailable: The database did not commit; nothing of it is stored.
+        """
+        return self._writer.write(work)
+
+    def record(self, connection: Connection, event: AuditEvent) -> None:
+        """Store an audit event in the transaction of what it records.
+
+        Raises:
+            AuditNotWritten: The sink failed, so the transaction must not be committed.
+        """
+        try:
+            self._audit.record(connection, event)
+        except SQLAlchemyError:
+            raise  # the database itself: the transaction fails as a whole
+        except Exception as error:
+            raise AuditNotWritten(f"the audit event {event.action} was not stored") from error
+
+    def record_key_event(
+        self,
+        connection: Connection,
+        action: str,
+        key: Key,
+        by: Attribution,
+        *,
+        version: int | None = None,
+        error: KmsError | None = None,
+        details: Mapping[str, str | int] = NO_DETAILS,
+    ) -> None:
+        """Store what was done with a key, or refused if there is an error."""
+        event = AuditEvent(
+            at=self.now(),
+            action=action,
+            succeeded=error is None,
+            organisation=key.scope.organisation,
+            region=key.scope.region,
+            project=key.scope.project,
+            actor=by.actor,
+            via=by.via,
+            request_id=by.request_id,
+            credential=by.credential,
+            address=by.address,
+            resource_type=RESOURCE_TYPE,
+            resource=key.identity,
+            key_version=version,
+            error=None if error is None else error.code,
+            details=details,
+        )
+        self.record(connection, event)
+
+
+def raise_error(outcome: T | KmsError) -> T:
+    """Raise an error that came out of a transaction as a value, so that its audit event was committed."""
+    if isinstance(outcome, KmsError):
+        raise outcome
+    return outcome
