@@ -1,4 +1,7 @@
-"""Tables of the platform: organisations, regions, tokens, audit log. Times are seconds since 1970, UTC."""
+"""Tables of the platform: organisations, regions, tokens, audit log. Times are seconds since 1970, UTC.
+
+Who is who and what they may do is in `iam_tables.py`.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -28,6 +31,8 @@ organisations = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("object_version", Integer, nullable=False),
+    Column("labels", Text, nullable=False, server_default="{}"),  # JSON object of strings
+    Column("annotations", Text, nullable=False, server_default="{}"),  # JSON object of strings
     UniqueConstraint("slug"),
 )
 
@@ -51,23 +56,51 @@ regions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("object_version", Integer, nullable=False),
+    Column("labels", Text, nullable=False, server_default="{}"),  # JSON object of strings
+    Column("annotations", Text, nullable=False, server_default="{}"),  # JSON object of strings
     UniqueConstraint("slug"),
+)
+
+region_zones = Table(
+    "region_zones",
+    metadata,
+    Column("region", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("labels", Text, nullable=False),  # JSON object of strings
+    Column("annotations", Text, nullable=False),  # JSON object of strings
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("object_version", Integer, nullable=False),
+    ForeignKeyConstraint(["region"], ["regions.identity"]),
+    UniqueConstraint("region", "slug"),
 )
 
 tokens = Table(
     "tokens",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("organisation", Text, nullable=False),
+    Column("organisation", Text),  # the only one it works in; NULL: every one its user is a member of
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("mac", LargeBinary, nullable=False),  # the token itself is not stored
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("user_subject", Text),  # whose it is: a user's
+    Column("service_account", Text),  # or a service account's
+    Column("parent", Text),  # access credential or federated identity it was issued for; it dies with it
+    Column("scopes", Text, nullable=False, server_default="[]"),  # JSON array of strings; empty: no limit
+    Column("project", Text),  # the only one it works in
+    Column("last_used_on", BigInteger),  # start of the day, so that reading does not write each time
     ForeignKeyConstraint(["organisation"], ["organisations.identity"]),
 )
 Index("ix_tokens_organisation", tokens.c.organisation)
+Index("ix_tokens_user_subject", tokens.c.user_subject)
+Index("ix_tokens_parent", tokens.c.parent)
+Index("ix_tokens_kind_expires_at", tokens.c.kind, tokens.c.expires_at)
 
 audit_entries = Table(
     "audit_entries",

@@ -2,11 +2,11 @@
 
 from sqlalchemy import MetaData
 
-from signerd.platform import tables as platform_tables
+from signerd.platform import iam_tables
 from signerd.store import zone_tables
 from signerd_kms import schema as kms_schema
 
-OWNERS: tuple[MetaData, ...] = (kms_schema.metadata, platform_tables.metadata, zone_tables.metadata)
+OWNERS: tuple[MetaData, ...] = (kms_schema.metadata, iam_tables.metadata, zone_tables.metadata)
 
 
 def join_tables() -> MetaData:
