@@ -6,7 +6,7 @@ from signerd.platform import iam_tables
 from signerd.store import zone_tables
 from signerd_kms import schema as kms_schema
 
-OWNERS: tuple[MetaData, ...] = (kms_schema.metadata, iam_tables.metadata, zone_tables.metadata)
+OWNERS: tuple[MetaData, ...] = (kms_schema.metadata, iam_tables.users.metadata, zone_tables.metadata)
 
 
 def join_tables() -> MetaData:
