@@ -119,3 +119,71 @@ def generate_flat_zone(origin: str, names: int) -> str:
     hosts = (f"host{n} A 10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}" for n in range(names))
     head = f"$ORIGIN {origin}\n$TTL 3600\n@ SOA ns1 hostmaster 1 7200 900 604800 600\n"
     return head + "@ NS ns1\nns1 A 192.0.2.1\n" + "\n".join(hosts) + "\n"
+
+
+def generate_bulk_zone(origin: str, names: int, seed: int = 1) -> str:
+    """Make the zone of a large provider: what signing at scale is measured on.
+
+    Hosts with one or two addresses, domains with mail and policies, aliases, services, delegations with and
+    without DS and glue, some wildcards.
+
+    Args:
+        origin: With trailing dot.
+        names: How many owner names, glue included.
+        seed: The same seed gives the same zone.
+    """
+    source = random.Random(seed)
+    lines = [
+        f"$ORIGIN {origin}",
+        "$TTL 3600",
+        "@\tIN\tSOA\tns1 hostmaster ( 1 ; serial",
+        "\t7200 900 1209600 600 )",
+        "\tIN\tNS\tns1",
+        "\tIN\tNS\tns2",
+        "ns1\tIN\tA\t192.0.2.1",
+        "ns2\tIN\tA\t192.0.2.2",
+        "mail\tIN\tA\t192.0.2.3",
+        "mail2\tIN\tA\t192.0.2.4",
+    ]
+    made = 5
+    number = 0
+    while made < names:
+        number += 1
+        ipv4 = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        ipv6 = f"2001:db8:{number >> 16:x}:{number & 65535:x}::1"
+        share = source.random()
+        made += 1
+        if share < 0.55:
+            lines.append(f"host{number}\tIN\tA\t{ipv4}")
+            if share < 0.30:
+                lines.append(f"\tIN\tAAAA\t{ipv6}")
+        elif share < 0.75:
+            lines += (
+                f"shop{number}\t300\tIN\tA\t{ipv4}",
+                f"\t300\tIN\tAAAA\t{ipv6}",
+                "\tIN\tMX\t10 mail",
+                "\tIN\tMX\t20 mail2",
+                f'\tIN\tTXT\t"v=spf1 a mx ip4:{ipv4} -all"',
+            )
+            if share < 0.65 and made < names:
+                lines.append(f'_dmarc.shop{number}\tIN\tTXT\t"v=DMARC1; p=reject; rua=mailto:d{number}@mail"')
+                made += 1
+        elif share < 0.85:
+            lines.append(f"www.host{number}\tIN\tCNAME\thost{source.randrange(1, number + 1)}")
+        elif share < 0.88:
+            lines.append(
+                f"_sip._tcp.v{number}\t600\tIN\tSRV\t10 60 5060 host{source.randrange(1, number + 1)}"
+            )
+        elif share < 0.90:
+            lines.append(f"*.wild{number}\tIN\tA\t{ipv4}")
+        else:
+            lines.append(f"cut{number}\t86400\tIN\tNS\tns1.provider{number % 50}.example.")
+            if share < 0.94 and made < names:
+                lines += (f"\t86400\tIN\tNS\tns.cut{number}", f"ns.cut{number}\t86400\tIN\tA\t{ipv4}")
+                made += 1
+            else:
+                lines.append(f"\t86400\tIN\tNS\tns2.provider{number % 50}.example.")
+            if share > 0.96:
+                tag, digest = source.randrange(65536), source.randbytes(32).hex().upper()
+                lines.append(f"cut{number}\t86400\tIN\tDS\t{tag} 13 2 {digest}")
+    return "\n".join(lines) + "\n"
