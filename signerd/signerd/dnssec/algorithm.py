@@ -101,6 +101,7 @@ def convert_ecdsa_signature(der: bytes, field_octets: int) -> bytes:
             or der[2] != 2
             or der[r_end] != 2
             or der[r_end + 1] != len(s)
+            or (r[0] | s[0]) & 0x80  # negative
             or len(r) > field_octets + (not r[0])
             or len(s) > field_octets + (not s[0])
         ):
