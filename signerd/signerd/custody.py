@@ -14,10 +14,12 @@ from signerd.config.options import Config
 from signerd.config.state_directory import StateDirectory
 from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import BootstrapRefused, Platform, bootstrap
+from signerd.platform.request_log import RequestLog
 from signerd.store.engine import DatabaseRefused, open_database
 from signerd.store.migration import DatabaseTooNew, upgrade
 from signerd.zones.durable_file import replace_file
 from signerd_kms.errors import KmsError
+from signerd_kms.group_commit import GroupCommit
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
 from signerd_kms.seal import FileSeal
@@ -39,6 +41,7 @@ class Custody:
     engine: Engine
     kms: Kms
     platform: Platform
+    requests: RequestLog
 
     def derive_pepper(self) -> LiveKey:
         """Give the key of token MACs; the caller closes it."""
@@ -69,7 +72,7 @@ def open_custody(config: Config, clock: Clock) -> Custody:
         )
     except (KmsError, DatabaseRefused, DatabaseTooNew, BootstrapRefused, SQLAlchemyError, OSError) as error:
         raise CustodyUnavailable(_explain(error)) from error
-    return Custody(engine, kms, platform)
+    return Custody(engine, kms, platform, RequestLog(GroupCommit(engine), audit, clock))
 
 
 def _explain(error: Exception) -> str:

@@ -1,11 +1,17 @@
 """What the admin API asks, answered as soon as the KMS and its database are open."""
 
+from collections.abc import Mapping
+
 from signerd.api import platform_parts as parts
-from signerd.api.authentication import Organisation, Principal
+from signerd.api.access import Identity, Presented
 from signerd.api.errors import PartNotAvailable
 from signerd.api.kms_summary import KmsSummary
 from signerd.clock import Clock
-from signerd.custody import CustodyHolder, CustodyUnavailable
+from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
+from signerd.platform.gate import Gate
+from signerd.platform.principal import Organisation, Project
+from signerd.platform.request_record import RequestRecord
+from signerd.platform.rights import Rights
 
 
 class PlatformParts:
@@ -15,21 +21,46 @@ class PlatformParts:
         self._holder = holder
         self._clock = clock
 
-    def _open(self) -> parts.PlatformParts:
+    def _open_custody(self) -> Custody:
         try:
-            custody = self._holder.custody
+            return self._holder.custody
         except CustodyUnavailable as error:
             raise PartNotAvailable("the KMS is not available") from error
+
+    def _open(self) -> parts.PlatformParts:
+        custody = self._open_custody()
         return parts.PlatformParts(custody.engine, custody.kms, custody.derive_pepper, self._clock)
 
-    def verify(self, token: str) -> Principal:
-        """Say whose token it is."""
-        return self._open().verify(token)
+    def authenticate(self, presented: Presented) -> Identity:
+        """Say whose credential it is."""
+        return self._open().authenticate(presented)
 
-    def find_organisation(self, identity_or_slug: str, principal: Principal) -> Organisation | None:
+    def find_organisation(self, identity: Identity, name: str) -> Organisation:
         """Give an organisation of which the principal is a member."""
-        return self._open().find_organisation(identity_or_slug, principal)
+        return self._open().find_organisation(identity, name)
 
-    def summarise(self, organisation: Organisation) -> KmsSummary:
-        """Count the organisation's keys in each region."""
-        return self._open().summarise(organisation)
+    def name_organisation(self, name: str) -> str | None:
+        """Give the identity of an organisation, whoever asks."""
+        return self._open().name_organisation(name)
+
+    def find_project(self, identity: Identity, organisation: Organisation, name: str) -> Project:
+        """Give a project of the organisation."""
+        return self._open().find_project(identity, organisation, name)
+
+    def read_gates(self, organisation: Organisation) -> Mapping[Gate, bool]:
+        """Say which features are on."""
+        return self._open().read_gates(organisation)
+
+    def collect_rights(
+        self, identity: Identity, organisation: Organisation, project: Project | None
+    ) -> Rights:
+        """Give what the caller may do."""
+        return self._open().collect_rights(identity, organisation, project)
+
+    def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
+        """Count keys in each region."""
+        return self._open().summarise(organisation, project)
+
+    def record_request(self, record: RequestRecord) -> None:
+        """Store the audit entry of a request."""
+        self._open_custody().requests.record_request(record)

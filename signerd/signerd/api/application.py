@@ -1,6 +1,6 @@
 """The admin HTTP API as one ASGI application."""
 
-import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -12,14 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from signerd.api.authentication import OrganisationDirectory, TokenVerifier
-from signerd.api.error_response import INTERNAL_ERROR, render_error, render_message
-from signerd.api.errors import COMPONENT_ERRORS
+from signerd.api.access import Access
+from signerd.api.dispatcher import Dispatcher
+from signerd.api.error_response import INTERNAL_ERROR, render_message
 from signerd.api.health import HealthEndpoints, Readiness
-from signerd.api.kms_summary import KmsSummaryEndpoint, SummarySource
+from signerd.api.kms_summary import SummarySource, list_summary_endpoints
+from signerd.api.request_audit import RequestAudit
+from signerd.api.route import DEFAULT_BODY_OCTETS, AnyEndpoint, RouteTable
 from signerd.api.transport import REQUEST_ID_STATE, Transport
-
-logger = logging.getLogger(__name__)
 
 _MESSAGES: Final = {404: "not found", 405: "method not allowed"}
 
@@ -28,39 +28,41 @@ _MESSAGES: Final = {404: "not found", 405: "method not allowed"}
 class AdminParts:
     """What the API needs from the rest of the server."""
 
-    tokens: TokenVerifier
-    organisations: OrganisationDirectory
+    access: Access
+    audit: RequestAudit
     kms_summary: SummarySource
     readiness: Readiness
 
 
-def make_application(parts: AdminParts) -> ASGIApp:
-    """Build the API."""
+def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
+    """Give all calls under /v1 and /oidc."""
+    return [*list_summary_endpoints(parts.kms_summary)]
+
+
+def make_application(parts: AdminParts, endpoints: Sequence[AnyEndpoint] | None = None) -> ASGIApp:
+    """Build the API.
+
+    Args:
+        parts: What it asks.
+        endpoints: Its calls; all there are if None.
+    """
     health = HealthEndpoints(parts.readiness)
-    summary = KmsSummaryEndpoint(parts.kms_summary, parts.tokens, parts.organisations)
+    table = RouteTable(list_endpoints(parts) if endpoints is None else endpoints)
     application = Starlette(
         routes=[
             Route("/healthz", health.get_health, methods=["GET"]),
             Route("/readyz", health.get_readiness, methods=["GET"]),
-            Route("/v1/kms/summary", summary.get, methods=["GET"]),
         ],
-        exception_handlers={
-            HTTPException: _render_http_exception,
-            Exception: _render_internal_error,
-            **dict.fromkeys(COMPONENT_ERRORS, _render_known_error),
-        },
+        exception_handlers={HTTPException: _render_http_exception, Exception: _render_internal_error},
     )
     application.router.redirect_slashes = False  # clients take a redirect for success with an empty result
-    return Transport(application)
+    application.router.default = Dispatcher(table, parts.access, parts.audit)
 
+    def find_body_limit(method: str, path: str) -> int:
+        match = table.find(method, path)
+        return match.endpoint.body_octets if match and match.endpoint else DEFAULT_BODY_OCTETS
 
-async def _render_known_error(request: Request, error: Exception) -> Response:
-    """Render an error that stands in the table, and log what the client is not told."""
-    request_id = _get_request_id(request)
-    response = render_error(error, request_id)
-    if response.status_code >= 500:
-        logger.error("request %s: %s: %s", request_id, type(error).__name__, error)
-    return response
+    return Transport(application, find_body_limit)
 
 
 async def _render_http_exception(request: Request, error: Exception) -> Response:

@@ -18,7 +18,6 @@ class NotAuthenticated(ApiError):
     """No credential, or one that is malformed, unknown, expired or revoked."""
 
     code = "api.not_authenticated"
-    headers = {"WWW-Authenticate": "Bearer"}  # noqa: RUF012  # a constant of the class; the base says ClassVar
 
 
 class OrganisationMissing(ApiError):
@@ -27,16 +26,34 @@ class OrganisationMissing(ApiError):
     code = "api.organisation_missing"
 
 
-class OrganisationNotAllowed(ApiError):
-    """There is no such organisation, or the caller is no member; the two look the same from outside."""
+class TokenScopeMissing(ApiError):
+    """The scopes of the credential do not allow the method."""
 
-    code = "api.organisation_not_allowed"
+    code = "api.token_scope_missing"
+
+
+class FeatureNotEnabled(ApiError):
+    """A feature that the call needs is off for the organisation."""
+
+    code = "api.feature_not_enabled"
 
 
 class MalformedRequest(ApiError):
     """A header or the path cannot be understood."""
 
     code = "api.malformed_request"
+
+
+class InvalidBody(ApiError):
+    """The body is no JSON object, or a member of it is not what it must be. The text holds no values."""
+
+    code = "api.invalid_body"
+
+
+class MediaTypeUnsupported(ApiError):
+    """The body is not said to be JSON."""
+
+    code = "api.media_type_unsupported"
 
 
 class BodyTooLarge(ApiError):
@@ -61,8 +78,11 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     ApiError: 500,
     NotAuthenticated: 401,
     OrganisationMissing: 400,
-    OrganisationNotAllowed: 403,
+    TokenScopeMissing: 403,
+    FeatureNotEnabled: 403,
     MalformedRequest: 400,
+    InvalidBody: 400,
+    MediaTypeUnsupported: 415,
     BodyTooLarge: 413,
     BodyTooSlow: 408,
     PartNotAvailable: 503,

@@ -4,17 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import trio
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
-from signerd.api.authentication import (
-    Caller,
-    Organisation,
-    OrganisationDirectory,
-    TokenVerifier,
-    identify_caller,
-)
+from signerd.api.call import Call
+from signerd.api.reply import Reply
+from signerd.api.route import Endpoint
+from signerd.api.wire import WireModel
+from signerd.platform.principal import Organisation, Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +36,55 @@ class KmsSummary:
 class SummarySource(Protocol):
     """Counts keys. Called in a worker thread, so it may block."""
 
-    def summarise(self, organisation: Organisation) -> KmsSummary:
-        """Give the summary for an organisation."""
+    def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
+        """Give the summary for what is in an organisation and, if one is active, a project."""
         ...
 
 
-class KmsSummaryEndpoint:
-    """Answers the call."""
+class RegionSummaryBody(WireModel):
+    """One region in the answer."""
 
-    def __init__(
-        self, source: SummarySource, tokens: TokenVerifier, organisations: OrganisationDirectory
-    ) -> None:
-        self._source = source
-        self._tokens = tokens
-        self._organisations = organisations
+    identity: str
+    name: str
+    slug: str
+    kms_available: bool
+    total_keys: int
+    active_keys: int
+    disabled_keys: int
+    pending_deletion_keys: int
 
-    async def get(self, request: Request) -> Response:
-        """Answer; needs a member of the organisation but no right on any key."""
-        caller: Caller = await identify_caller(request, self._tokens, self._organisations)
-        summary = await trio.to_thread.run_sync(self._source.summarise, caller.organisation)
+
+class KmsSummaryBody(WireModel):
+    """The answer."""
+
+    feature_enabled: bool
+    regions: list[RegionSummaryBody]
+
+
+def list_summary_endpoints(source: SummarySource) -> list[Endpoint]:
+    """Give the call; it needs a member of the organisation but no right on any key."""
+
+    def get_summary(call: Call) -> Reply:
+        summary = source.summarise(call.organisation, call.project)
         # With the feature off the call still succeeds and lists nothing, unlike all other calls of the KMS.
         regions = summary.regions if summary.is_feature_enabled else ()
-        return JSONResponse(
-            {
+        return Reply(
+            body={
                 "featureEnabled": summary.is_feature_enabled,
                 "regions": [_render_region(region) for region in regions],
             }
         )
+
+    return [
+        Endpoint(
+            "GET",
+            "/v1/kms/summary",
+            get_summary,
+            action="kms:Summary",
+            summary="Where the KMS can be used, and how many keys there are",
+            response=KmsSummaryBody,
+        )
+    ]
 
 
 def _render_region(region: RegionSummary) -> dict[str, str | bool | int]:

@@ -1,6 +1,8 @@
 """What holds for every request, whatever it asks for: its id, its limits, how its path is read."""
 
+import re
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -9,10 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from signerd.api.error_response import render_error
 from signerd.api.errors import ApiError, BodyTooLarge, BodyTooSlow, MalformedRequest
 
-MAX_BODY_OCTETS: Final = 1 << 20  # protects memory: bodies are read whole before anything is done
 BODY_SECONDS: Final = 30.0  # protects the connections from a client that never finishes its body
 MAX_LENGTH_DIGITS: Final = 18  # more are not even read as a number
 REQUEST_ID_STATE: Final = "request_id"
+_REFUSED_IN_PATHS: Final = re.compile(rb"[^!-~]|[;\\\\]")  # what readers of paths disagree about
 
 
 class Transport:
@@ -23,8 +25,15 @@ class Transport:
     percent signs included: no two spellings reach the same call.
     """
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: ASGIApp, find_body_limit: Callable[[str, str], int]) -> None:
+        """Do nothing yet.
+
+        Args:
+            application: What is wrapped; its first message holds the whole body.
+            find_body_limit: Gives the longest body, in octets, by method and path.
+        """
         self._application = application
+        self._find_body_limit = find_body_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
@@ -47,7 +56,8 @@ class Transport:
             await send(message)
 
         try:
-            body = await _read_body(scope, receive)
+            _check_path(scope["raw_path"])
+            body = await _read_body(scope, receive, self._find_body_limit(scope["method"], scope["path"]))
         except ApiError as error:
             response = render_error(error, request_id)
             response.headers["Connection"] = "close"  # what is left of the body is not waited for
@@ -77,15 +87,21 @@ def read_path(raw_path: bytes) -> str:
     return path
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
+def _check_path(raw_path: bytes) -> None:
+    """Refuse paths that hold what no path of the API can: control and non-ASCII octets, `;`, backslash."""
+    if _REFUSED_IN_PATHS.search(raw_path):
+        raise MalformedRequest("the path holds characters that are not allowed")
+
+
+async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
     """Read the body; None when the client left."""
     for name, value in scope["headers"]:
         if name.lower() != b"content-length":
             continue
         if not value.isdigit():
             raise MalformedRequest("the header Content-Length is no number")
-        if len(value) > MAX_LENGTH_DIGITS or int(value) > MAX_BODY_OCTETS:
-            raise BodyTooLarge(f"the body is larger than {MAX_BODY_OCTETS} octets")
+        if len(value) > MAX_LENGTH_DIGITS or int(value) > limit:
+            raise BodyTooLarge(f"the body is larger than {limit} octets")
     body = bytearray()
     with trio.move_on_after(BODY_SECONDS):
         while True:
@@ -93,8 +109,8 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
             if message["type"] != "http.request":
                 return None
             body += message.get("body", b"")
-            if len(body) > MAX_BODY_OCTETS:
-                raise BodyTooLarge(f"the body is larger than {MAX_BODY_OCTETS} octets")
+            if len(body) > limit:
+                raise BodyTooLarge(f"the body is larger than {limit} octets")
             if not message.get("more_body", False):
                 return bytes(body)
     raise BodyTooSlow(f"the body did not arrive within {BODY_SECONDS:.0f} s")

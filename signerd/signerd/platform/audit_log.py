@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from signerd.platform.canonical_json import Value, encode_canonical
+from signerd.platform.audit_entry import AuditEntry, make_entry
+from signerd.platform.canonical_json import encode_canonical
 from signerd.platform.tables import audit_entries, audit_heads
 from signerd_kms.audit import AuditEvent
 from signerd_kms.identity import new_identity
@@ -52,24 +53,28 @@ class AuditLog:
 
     def record(self, connection: Connection, event: AuditEvent) -> None:
         """Append an event to the chain of its organisation; the caller commits."""
-        chain = event.organisation or INSTANCE_CHAIN
+        self.append(connection, make_entry(event))
+
+    def append(self, connection: Connection, entry: AuditEntry) -> None:
+        """Append an entry to the chain of its organisation; the caller commits."""
+        chain = entry.organisation or INSTANCE_CHAIN
         stored = _read_head(connection, chain)
         head = stored or ChainHead(0, compute_first_hash(chain))
         sequence = head.sequence + 1
         event_id = new_identity("ev")
-        record = _encode(event, chain, sequence, event_id)
+        record = _encode(entry, chain, sequence, event_id)
         new = compute_next_hash(head.hash, record)
         connection.execute(
             insert(audit_entries).values(
                 chain=chain,
                 sequence=sequence,
                 event_id=event_id,
-                at=event.at,
-                action=event.action,
-                actor=event.actor,
-                resource_type=event.resource_type,
-                resource=event.resource,
-                request_id=event.request_id,
+                at=entry.at,
+                action=entry.action,
+                actor=entry.actor,
+                resource_type=entry.resource_type,
+                resource=entry.resource,
+                request_id=entry.request_id,
                 record=record,
                 hash=new,
             )
@@ -152,29 +157,8 @@ def _read_head(connection: Connection, chain: str) -> ChainHead | None:
     return None if row is None else ChainHead(row.sequence, row.hash)
 
 
-def _encode(event: AuditEvent, chain: str, sequence: int, event_id: str) -> bytes:
-    fields: dict[str, Value] = {
-        "action": event.action,
-        "actor": event.actor,
-        "address": event.address,
-        "at": event.at,
-        "chain": chain,
-        "credential": event.credential,
-        "details": dict(event.details),
-        "error": event.error,
-        "event_id": event_id,
-        "key_version": event.key_version,
-        "organisation": event.organisation,
-        "project": event.project,
-        "region": event.region,
-        "request_id": event.request_id,
-        "resource": event.resource,
-        "resource_type": event.resource_type,
-        "result": "success" if event.succeeded else "failure",
-        "sequence": sequence,
-        "via": event.via,
-    }
-    return encode_canonical({name: value for name, value in fields.items() if value is not None})
+def _encode(entry: AuditEntry, chain: str, sequence: int, event_id: str) -> bytes:
+    return encode_canonical({**entry.render(), "chain": chain, "event_id": event_id, "sequence": sequence})
 
 
 def _decode(record: bytes) -> dict[str, object] | None:

@@ -7,18 +7,21 @@ import httpx
 import pytest
 import trio
 
+from signerd.api.access import TokenPresented
 from signerd.api.application import AdminParts, make_application
-from signerd.api.authentication import BadToken, Organisation
 from signerd.api.platform_parts import PlatformParts
 from signerd.api.server import bind_admin, serve_admin
 from signerd.clock import SystemClock
 from signerd.control.responder_pool import ListenAddress
 from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import Platform, bootstrap
+from signerd.platform.errors import CredentialRefused, OrganisationRefused
+from signerd.platform.request_log import RequestLog
 from signerd.store.engine import open_database
 from signerd.store.migration import upgrade
 from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import Sealed
+from signerd_kms.group_commit import GroupCommit
 from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
@@ -47,6 +50,7 @@ class Deployment:
         )
         self.token = tokens[0]
         self.engine = engine
+        self.requests = RequestLog(GroupCommit(engine), audit, clock)
         self.parts = PlatformParts(engine, self.kms, lambda: self.kms.derive_key(Label.TOKEN_PEPPER), clock)
 
     def list_reasons(self) -> list[str]:
@@ -66,7 +70,7 @@ async def test_the_first_token_gets_the_summary(deployment: Deployment) -> None:
     key = deployment.kms.create_key(scope, "DNSSEC example.net", KeyType("ecdsa-p256"), by=NOBODY)
     deployment.kms.disable(scope, key.identity, by=NOBODY)
     parts = deployment.parts
-    application = make_application(AdminParts(parts, parts, parts, deployment))
+    application = make_application(AdminParts(parts, deployment.requests, parts, deployment))
     async with trio.open_nursery() as nursery:
         address = await nursery.start(serve_admin, application, bind_admin(ListenAddress("127.0.0.1", 0)))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address.port}", trust_env=False) as client:
@@ -95,22 +99,23 @@ async def test_the_first_token_gets_the_summary(deployment: Deployment) -> None:
 
 
 def test_only_the_organisation_of_the_token_is_found(deployment: Deployment) -> None:
-    principal = deployment.parts.verify(deployment.token)
+    known = deployment.parts.authenticate(TokenPresented(deployment.token))
     identity = deployment.platform.organisation
-    expected = Organisation(identity, "Local Test", "local-test")
-    assert deployment.parts.find_organisation("local-test", principal) == expected
-    assert deployment.parts.find_organisation(identity, principal) == expected
-    assert deployment.parts.find_organisation("Local Test", principal) is None
-    assert deployment.parts.find_organisation("%", principal) is None
+    for name in ("local-test", identity):
+        found = deployment.parts.find_organisation(known, name)
+        assert (found.identity, found.name, found.slug) == (identity, "Local Test", "local-test")
+    for name in ("Local Test", "%"):
+        with pytest.raises(OrganisationRefused):
+            deployment.parts.find_organisation(known, name)
 
 
 def test_other_tokens_are_refused(deployment: Deployment) -> None:
     for token in ("", "x", deployment.token[:-1], deployment.token + "x"):
-        with pytest.raises(BadToken):
-            deployment.parts.verify(token)
+        with pytest.raises(CredentialRefused):
+            deployment.parts.authenticate(TokenPresented(token))
 
 
 def test_a_sealed_kms_knows_no_token(deployment: Deployment) -> None:
     deployment.kms.seal()
     with pytest.raises(Sealed):
-        deployment.parts.verify(deployment.token)
+        deployment.parts.authenticate(TokenPresented(deployment.token))

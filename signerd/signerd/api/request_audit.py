@@ -1,0 +1,40 @@
+"""What the audit keeps of each request: everything that tells who did what, and no value."""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from starlette.datastructures import Headers
+
+from signerd.platform.request_record import RequestRecord
+
+SAFE_HEADERS: Final = (
+    "User-Agent",
+    "Referer",
+    "X-Forwarded-For",
+    "Content-Type",
+    "Accept",
+    "X-Request-Id",
+)
+MAX_HEADER_CHARACTERS: Final = 512  # what a caller can put into an audit entry is bounded
+MAX_PATH_CHARACTERS: Final = 2048
+
+
+class RequestAudit(Protocol):
+    """Keeps records of requests. Called in worker threads, so it may block."""
+
+    def record_request(self, record: RequestRecord) -> None:
+        """Store a record durably.
+
+        Raises:
+            Exception: It is not stored; the response must not leave.
+        """
+        ...
+
+
+def select_safe_headers(headers: Headers) -> Mapping[str, str]:
+    """Give those headers that hold no credential, cut to a bounded length."""
+    return {
+        name: value[:MAX_HEADER_CHARACTERS]
+        for name in SAFE_HEADERS
+        if (value := headers.get(name)) is not None
+    }

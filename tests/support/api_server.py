@@ -1,0 +1,62 @@
+"""The API on a real socket of its own."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+import httpx
+import trio
+from starlette.types import ASGIApp
+
+from fake_access import TOKEN, FakeServer
+from signerd.api.application import AdminParts, make_application
+from signerd.api.route import AnyEndpoint
+from signerd.api.server import bind_admin, serve_admin
+from signerd.control.responder_pool import ListenAddress
+
+HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Organisation-Identity": "local"}
+
+
+@asynccontextmanager
+async def serve(application: ASGIApp) -> AsyncGenerator[ListenAddress]:
+    """Serve an application until the block ends."""
+    async with trio.open_nursery() as nursery:
+        yield await nursery.start(serve_admin, application, bind_admin(ListenAddress("127.0.0.1", 0)))
+        nursery.cancel_scope.cancel()
+
+
+def make_fake_application(fake: FakeServer, endpoints: Sequence[AnyEndpoint] | None = None) -> ASGIApp:
+    return make_application(AdminParts(fake, fake, fake, fake), endpoints)
+
+
+def make_client(address: ListenAddress) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=f"http://{address.host}:{address.port}", trust_env=False, headers=HEADERS
+    )
+
+
+async def talk(address: ListenAddress, *requests: bytes) -> list[bytes]:
+    """Send requests on one connection, one after the other, and give the head and body of each response."""
+    responses: list[bytes] = []
+    async with await trio.open_tcp_stream(address.host, address.port) as stream:
+        for request in requests:
+            await stream.send_all(request)
+            responses.append(await read_response(stream))
+    return responses
+
+
+async def read_response(stream: trio.abc.ReceiveStream) -> bytes:
+    """Read one response with Content-Length; what there was if the server closes before its end."""
+    buffer = b""
+    while b"\r\n\r\n" not in buffer:
+        if not (received := await stream.receive_some()):
+            return buffer
+        buffer += received
+    head, _, body = buffer.partition(b"\r\n\r\n")
+    lengths = [
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+    ]
+    while len(body) < sum(lengths):
+        if not (received := await stream.receive_some()):
+            break
+        body += received
+    return head + b"\r\n\r\n" + body
