@@ -255,7 +255,7 @@ class ZonePipeline:
         self.state.files = {file: self.state.files.get(file, look) for file, look in looks.items()}
         notices = loaded.notices
         if loaded.zone is not None:
-            notices += tuple(check_zone(loaded.zone))
+            notices += tuple(check_zone(loaded.zone, loaded.positions.find))
         self.state.notices = notices
         errors = [notice for notice in notices if notice.severity is Severity.ERROR]
         if loaded.zone is None or errors:
