@@ -221,7 +221,9 @@ class _Response:
         counts = [0, 0]
         authority = self._authority
         if wants_dnssec and self._proofs:
-            authority = authority + [rrset for proof in self._proofs for rrset in proof.rrsets]
+            # Proofs along a chain of aliases can share an RRset; a section has it once (RFC 2181, section 5).
+            proofs = {id(rrset): rrset for proof in self._proofs for rrset in proof.rrsets}
+            authority = authority + list(proofs.values())
         for section, rrsets in enumerate((self._answer, authority)):
             for rrset in rrsets:
                 count = put(rrset, with_signatures=wants_dnssec)

@@ -1,6 +1,7 @@
 import pytest
 
-from answering import Reply, ask, make_zone_set, read_zone
+from answering import Reply, ask, make_zone_set, read_zone, to_name
+from signerd.dns.answer import answer_question
 from signerd.dns.zone_set import ZoneSet
 
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED, YXDOMAIN = 0, 2, 3, 5, 6
@@ -303,3 +304,13 @@ def test_authoritative_addresses_in_a_referral_come_with_signatures() -> None:
     zones = make_zone_set(read_zone(PARENT, "example.", signed=True))
     reply = ask(zones, "x.away.example", "A", dnssec=True)
     assert reply.additional == ["ns1.example. A", "ns1.example. RRSIG(A)"]
+
+
+def test_rrset_that_proves_two_steps_of_a_chain_is_sent_once() -> None:
+    text = (
+        "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\n@ NSEC *.w NS SOA NSEC RRSIG\n*.w CNAME z.w\n"
+        "*.w NSEC @ CNAME NSEC RRSIG\n"
+    )
+    zones = make_zone_set(read_zone(text, "example.", signed=True))
+    answer = answer_question(zones, to_name("q.w.example."), 1, wants_dnssec=True, limit=65535)
+    assert answer.counts == bytes((0, 4, 0, 2))  # two aliases, one NSEC RRset, each with its signature
