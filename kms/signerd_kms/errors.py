@@ -99,6 +99,24 @@ class RootKeyWrong(KmsError):
     code = "kms.root_key_wrong"
 
 
+class SealNotReady(KmsError):
+    """The seal cannot work before something is given to it, such as a passphrase."""
+
+    code = "kms.seal_not_ready"
+
+
+class SealFailed(KmsError):
+    """The device of the seal does not work now."""
+
+    code = "kms.seal_failed"
+
+
+class LastSeal(KmsError):
+    """The seal is the last one that works, so it stays."""
+
+    code = "kms.last_seal"
+
+
 class AuditNotWritten(KmsError):
     """The audit sink failed; the operation was dropped with its result."""
 

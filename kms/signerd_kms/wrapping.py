@@ -95,7 +95,7 @@ def unwrap(
     if not wrapped.octets or wrapped.octets[0] != SUITE_XAES_256_GCM:
         raise UnwrapFailed("a wrapped key is of an unknown suite")
     live = LiveKey(xaes.open_sealed(wrapping_key.octets, wrapped.octets[1:], associated_data), locked=locked)
-    if not hmac.compare_digest(compute_key_check(live.octets, associated_data), wrapped.key_check):
+    if not matches_key_check(live, wrapped, associated_data):
         live.close()
         raise UnwrapFailed("the key check value of a wrapped key does not match")
     return live
@@ -108,6 +108,11 @@ def compute_key_check(secret: bytes, associated_data: bytes) -> bytes:
         return hmac.digest(check_key, associated_data, hashlib.sha256)[:KEY_CHECK_OCTETS]
     finally:
         wipe(check_key)
+
+
+def matches_key_check(live: LiveKey, wrapped: WrappedKey, associated_data: bytes) -> bool:
+    """Compare a key with the key check value stored beside its wrapped form, in constant time."""
+    return hmac.compare_digest(compute_key_check(live.octets, associated_data), wrapped.key_check)
 
 
 def derive(secret: bytes, label: bytes) -> bytes:

@@ -22,7 +22,7 @@ from signerd_kms.errors import KmsError
 from signerd_kms.group_commit import GroupCommit
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
-from signerd_kms.seal import FileSeal
+from signerd_kms.seals.key_file import FileSeal
 from signerd_kms.wrapping import LiveKey
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from signerd_kms.errors import KeyNameTaken, KeyNotUsable, KmsError, StoreUnavai
 from signerd_kms.group_commit import GroupCommit
 from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
-from signerd_kms.seal import FileSeal
+from signerd_kms.seals.key_file import FileSeal
 from signerd_kms.signature import SignatureScheme
 
 CHILD = """
@@ -32,7 +32,7 @@ from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNameTaken
 from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
-from signerd_kms.seal import FileSeal
+from signerd_kms.seals.key_file import FileSeal
 from signerd_kms.signature import SignatureScheme
 
 directory, name, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

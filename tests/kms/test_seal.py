@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from signerd_kms.errors import RootKeyMissing, RootKeyRefused, UnwrapFailed
-from signerd_kms.seal import FileSeal
+from signerd_kms.seals.key_file import FileSeal
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from signerd_kms.errors import AlreadyInitialised, NotInitialised, RootKeyMissin
 from signerd_kms.key import KeyStatus, KeyType
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
-from signerd_kms.seal import FileSeal
+from signerd_kms.seals.key_file import FileSeal
 from signerd_kms.signature import SignatureScheme
 from signerd_kms.state import State
 

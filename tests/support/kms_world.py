@@ -14,7 +14,7 @@ from signerd.store.migration import upgrade
 from signerd_kms.audit import AuditEvent
 from signerd_kms.key import Scope
 from signerd_kms.kms import Kms
-from signerd_kms.seal import FileSeal
+from signerd_kms.seals.key_file import FileSeal
 
 
 class FakeClock:

@@ -116,6 +116,9 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     kms.RootKeyMissing: 503,
     kms.RootKeyRefused: 503,
     kms.RootKeyWrong: 503,
+    kms.SealNotReady: 503,
+    kms.SealFailed: 503,
+    kms.LastSeal: 409,
     kms.AuditNotWritten: 500,
     kms.StoreUnavailable: 503,
 }

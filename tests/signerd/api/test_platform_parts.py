@@ -25,7 +25,7 @@ from signerd_kms.group_commit import GroupCommit
 from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
-from signerd_kms.seal import FileSeal
+from signerd_kms.seals.key_file import FileSeal
 
 
 class Deployment:
