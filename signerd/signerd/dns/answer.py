@@ -15,6 +15,7 @@ from signerd.dns.name import MAX_NAME_OCTETS, Name, is_subdomain
 from signerd.dns.response import AA, TC, Answer, SectionWriter
 from signerd.dns.rrset import RRset
 from signerd.dns.zone_index import Kind, Position, ZoneIndex
+from signerd.dns.zone_records import write_zone_records
 from signerd.dns.zone_set import ZoneSet
 
 MAX_ALIASES = 16  # bounds the work of one query; longer chains are for the resolver to follow
@@ -64,7 +65,7 @@ def answer_question(zones: ZoneSet, name: Name, rdatatype: int, *, wants_dnssec:
         return refuse(ExtendedError.NOT_READY)
     response = _Response(zones, rdatatype)
     response.resolve(index, name)
-    return response.render(name, wants_dnssec=wants_dnssec, limit=limit)
+    return response.render(index, name, wants_dnssec=wants_dnssec, limit=limit)
 
 
 class _Response:
@@ -214,16 +215,23 @@ class _Response:
             return []
         return [types[number] for number in (rt.A, rt.AAAA) if number in types]
 
-    def render(self, name: Name, *, wants_dnssec: bool, limit: int) -> Answer:
+    def render(self, index: ZoneIndex, name: Name, *, wants_dnssec: bool, limit: int) -> Answer:
         """Write the sections, as many as fit."""
-        writer = SectionWriter(name, limit)
-        put = writer.put
-        counts = [0, 0]
         authority = self._authority
         if wants_dnssec and self._proofs:
             # Proofs along a chain of aliases can share an RRset; a section has it once (RFC 2181, section 5).
             proofs = {id(rrset): rrset for proof in self._proofs for rrset in proof.rrsets}
             authority = authority + list(proofs.values())
+        if not self._required_glue and not self._optional_glue:
+            written = write_zone_records(
+                index, name, (self._answer, authority), with_signatures=wants_dnssec, limit=limit
+            )
+            if written is not None:
+                (answers, authorities), records = written
+                return Answer(self._rcode, self._flags, (answers << 16 | authorities).to_bytes(4), 0, records)
+        writer = SectionWriter(name, limit)
+        put = writer.put
+        counts = [0, 0]
         for section, rrsets in enumerate((self._answer, authority)):
             for rrset in rrsets:
                 count = put(rrset, with_signatures=wants_dnssec)

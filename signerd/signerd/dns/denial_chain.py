@@ -3,6 +3,7 @@
 import hashlib
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from signerd.dns import rdatatype as rt
@@ -15,6 +16,7 @@ SHA1 = 1  # the only NSEC3 hash algorithm (RFC 5155, section 11)
 # Above this share of changed owners a chain is sorted anew: inserting moves the rest of the list each time.
 _REBUILD_ABOVE = 2_000
 
+_sha1 = partial(hashlib.sha1, usedforsecurity=False)
 _DIGITS = b"0123456789abcdefghijklmnopqrstuv"
 _PAIRS = [bytes((_DIGITS[value >> 5], _DIGITS[value & 31])) for value in range(1024)]
 _SHIFTS = tuple(range(150, -1, -10))
@@ -36,9 +38,9 @@ class Nsec3Parameters(NamedTuple):
     def hash_name(self, name: bytes) -> bytes:
         """Hash a lower-cased, uncompressed name (RFC 5155, section 5)."""
         salt = self.salt
-        digest = hashlib.sha1(name + salt, usedforsecurity=False).digest()
+        digest = _sha1(name + salt).digest()
         for _ in range(self.iterations):
-            digest = hashlib.sha1(digest + salt, usedforsecurity=False).digest()
+            digest = _sha1(digest + salt).digest()
         return digest
 
 
@@ -94,9 +96,12 @@ class NsecChain:
 
 
 class Nsec3Chain:
-    """NSEC3 RRsets in the order of their hashes."""
+    """NSEC3 RRsets in the order of their hashes.
 
-    __slots__ = ("_origin", "_rdata_start", "_records", "owners", "parameters")
+    Hashes are compared as numbers: writing one in base32hex takes four times as long as finding it.
+    """
+
+    __slots__ = ("_hashes", "_origin", "_rdata_start", "_records", "owners", "parameters")
 
     def __init__(
         self, origin: Name, parameters: Nsec3Parameters, records: Mapping[Name, RRset], owners: list[Name]
@@ -106,9 +111,8 @@ class Nsec3Chain:
         self._origin = origin
         self._records = records
         self.owners = owners  # of this chain alone, sorted: base32hex keeps the order of the hashes
-        self._rdata_start = (
-            parameters.iterations.to_bytes(2) + bytes((len(parameters.salt),)) + parameters.salt
-        )
+        self._hashes = [read_hash(owner) for owner in owners]
+        self._rdata_start = _write_rdata_start(parameters)
 
     @classmethod
     def build(cls, zone: Zone) -> "Nsec3Chain | None":
@@ -123,36 +127,38 @@ class Nsec3Chain:
         for rdata in announced.rdatas:
             if rdata[0] == SHA1 and rdata[1] == 0:
                 parameters = Nsec3Parameters(int.from_bytes(rdata[2:4]), rdata[5 : 5 + rdata[4]])
-                chain = cls(zone.origin, parameters, zone.nsec3, [])
-                chain.owners = sorted(owner for owner, rrset in zone.nsec3.items() if chain._has(rrset))
-                if chain.owners:
-                    return chain
+                start = _write_rdata_start(parameters)
+                owners = sorted(owner for owner, rrset in zone.nsec3.items() if _has(rrset, start))
+                if owners:
+                    return cls(zone.origin, parameters, zone.nsec3, owners)
         return None
-
-    def _has(self, rrset: RRset | None) -> bool:
-        start = self._rdata_start
-        return rrset is not None and any(
-            rdata[0] == SHA1 and rdata[2 : 2 + len(start)] == start for rdata in rrset.rdatas
-        )
 
     def update(self, zone: Zone, changed: Iterable[Name]) -> "Nsec3Chain | None":
         """Arrange the chain of the next version, which has the same parameters."""
         added: list[Name] = []
         removed: list[Name] = []
+        start = self._rdata_start
         for owner in changed:
-            was = self._has(self._records.get(owner))
-            if was != self._has(zone.nsec3.get(owner)):
+            was = _has(self._records.get(owner), start)
+            if was != _has(zone.nsec3.get(owner), start):
                 (removed if was else added).append(owner)
         if len(added) + len(removed) > _REBUILD_ABOVE:
             return self.build(zone)
-        owners = self.owners
+        owners, hashes = self.owners, self._hashes
         if added or removed:
-            owners = owners.copy()
+            owners, hashes = owners.copy(), hashes.copy()
             for owner in removed:
-                del owners[bisect_left(owners, owner)]
+                place = bisect_left(owners, owner)
+                del owners[place], hashes[place]
             for owner in added:
-                insort(owners, owner)
-        return Nsec3Chain(self._origin, self.parameters, zone.nsec3, owners) if owners else None
+                place = bisect_left(owners, owner)
+                owners.insert(place, owner)
+                hashes.insert(place, read_hash(owner))
+        if not owners:
+            return None
+        chain = Nsec3Chain(self._origin, self.parameters, zone.nsec3, [])
+        chain.owners, chain._hashes = owners, hashes
+        return chain
 
     def hash_owner(self, name: Name) -> Name:
         """Give the hashed owner name of a name."""
@@ -160,13 +166,37 @@ class Nsec3Chain:
 
     def find_match(self, name: Name) -> RRset | None:
         """Give the NSEC3 RRset whose owner is the hash of the name."""
-        rrset = self._records.get(self.hash_owner(name))
-        return rrset if self._has(rrset) else None
+        number = int.from_bytes(self.parameters.hash_name(name))
+        hashes = self._hashes
+        place = bisect_right(hashes, number) - 1
+        # Should the chain be empty, -1 is no place.
+        return self._records[self.owners[place]] if hashes and hashes[place] == number else None
 
     def find_cover(self, name: Name) -> RRset:
         """Give the NSEC3 RRset that covers the hash of the name; a matching one, should there be one."""
-        owners = self.owners
-        return self._records[owners[bisect_right(owners, self.hash_owner(name)) - 1]]
+        number = int.from_bytes(self.parameters.hash_name(name))
+        return self._records[self.owners[bisect_right(self._hashes, number) - 1]]
+
+
+def read_hash(owner: Name) -> int:
+    """Read the hash out of a hashed owner name, as a number; -1 if the first label is none."""
+    try:
+        return int(owner[1:33], 32)  # the digits of base32hex are those of Python's base 32
+    except ValueError:
+        return -1  # a broken zone gives a broken proof; it must not make loading or answering fail
+
+
+def _write_rdata_start(parameters: Nsec3Parameters) -> bytes:
+    """Write what all records of a chain have behind the flags."""
+    return parameters.iterations.to_bytes(2) + bytes((len(parameters.salt),)) + parameters.salt
+
+
+def _has(rrset: RRset | None, start: bytes) -> bool:
+    """Say if an RRset has a record of the chain whose records have this behind the flags."""
+    if rrset is None:
+        return False
+    end = 2 + len(start)
+    return any(rdata[2:end] == start and rdata[0] == SHA1 for rdata in rrset.rdatas)
 
 
 DenialChain = NsecChain | Nsec3Chain

@@ -1,5 +1,6 @@
 """The OPT pseudo-record of EDNS(0) (RFC 6891)."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from signerd.dns.ede import ExtendedError
@@ -71,5 +72,11 @@ def write_opt(udp_octets: int, rcode: int, *, wants_dnssec: bool, options: bytes
         wants_dnssec: The DO bit, copied from the query (RFC 3225, section 3).
         options: Encoded options.
     """
-    ttl = (rcode >> 4) << 24 | (_DO if wants_dnssec else 0)
-    return b"\x00\x00\x29" + udp_octets.to_bytes(2) + ttl.to_bytes(4) + len(options).to_bytes(2) + options
+    start = _write_opt_start(udp_octets, rcode >> 4, wants_dnssec)
+    return start + len(options).to_bytes(2) + options if options else start + b"\x00\x00"
+
+
+@lru_cache(maxsize=64)
+def _write_opt_start(udp_octets: int, upper_rcode: int, wants_dnssec: bool) -> bytes:
+    ttl = upper_rcode << 24 | (_DO if wants_dnssec else 0)
+    return b"\x00\x00\x29" + udp_octets.to_bytes(2) + ttl.to_bytes(4)

@@ -1,9 +1,13 @@
 """Whole responses: header, question, sections and OPT put together."""
 
+from struct import Struct
+from typing import Final
+
 from signerd.dns.edns import FIXED_OCTETS, write_opt
 from signerd.dns.query import Query
 from signerd.dns.response import Answer
 
+_START: Final = Struct(">BBH4sH").pack  # a header behind the ID; two counts are packed already
 _QR = 0x80
 _OPCODE_AND_RD = 0x79  # of the third octet: copied from the query (RFC 1035, section 4.1.1)
 _BAD_KEY = b"\x00\x11"
@@ -38,18 +42,14 @@ def assemble_response(
     question = query.question
     if tsig:
         additional += 1
-    return b"".join(
-        (
-            bytes((_QR | (high & _OPCODE_AND_RD) | answer.flags, (low & _CD) | (rcode & 15))),
-            b"\x00\x01" if question else b"\x00\x00",
-            answer.counts,
-            additional.to_bytes(2),
-            question,
-            answer.records,
-            opt,
-            tsig,
-        )
+    start = _START(
+        _QR | (high & _OPCODE_AND_RD) | answer.flags,
+        (low & _CD) | (rcode & 15),
+        1 if question else 0,
+        answer.counts,
+        additional,
     )
+    return start + question + answer.records + opt + tsig
 
 
 def make_bare_response(packet: bytes, rcode: int) -> bytes:

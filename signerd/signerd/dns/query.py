@@ -1,7 +1,8 @@
 """Queries as they come from the network: parsed once, strictly, without raising."""
 
+from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from signerd.dns import rcode as rc
 from signerd.dns import rdatatype as rt
@@ -15,9 +16,11 @@ OPCODE_UPDATE = 5
 CLASS_IN = 1
 CLASS_CH = 3
 
-_HEADER = Struct(">HBBHHHH")
+_COUNTS: Final = Struct(">HHHH")
 _RECORD = Struct(">HHIH")  # type, class, TTL, length of the RDATA
-_PLAIN_COUNTS = (1, 0, 0, 0)
+_QUESTION_ALONE = b"\x00\x01\x00\x00\x00\x00\x00\x00"
+_ONE_ADDITIONAL = b"\x00\x01\x00\x00\x00\x00\x00\x01"
+_PLAIN_OPT_OCTETS = 11
 _QR = 0x80
 _POINTER = 0xC0
 
@@ -61,14 +64,15 @@ def parse_query(packet: bytes) -> Query | None:
     length = len(packet)
     if length < HEADER_OCTETS:
         return None
-    _, high, low, *counts = _HEADER.unpack_from(packet)
+    high = packet[2]
     if high & _QR:
         return None
-    flags = high, low
+    flags = high, packet[3]
     opcode = high >> 3 & 15
-    if opcode not in (OPCODE_QUERY, OPCODE_NOTIFY, OPCODE_UPDATE):
+    if opcode and opcode not in (OPCODE_NOTIFY, OPCODE_UPDATE):
         return Query(flags, rc.NOTIMP)
-    if counts[0] != 1:  # RFC 9619, section 4
+    counts = packet[4:HEADER_OCTETS]
+    if counts[:2] != b"\x00\x01":  # RFC 9619, section 4
         return Query(flags, rc.FORMERR)
     position = HEADER_OCTETS
     try:
@@ -85,22 +89,35 @@ def parse_query(packet: bytes) -> Query | None:
     name = Name(question[:-4].lower())
     rdatatype = packet[end - 4] << 8 | packet[end - 3]
     rdclass = packet[end - 2] << 8 | packet[end - 1]
-    if end == length and counts[1:] == [0, 0, 0]:
+    if end == length and counts == _QUESTION_ALONE:
         return Query(flags, rc.NOERROR, question, name, rdatatype, rdclass)
     edns: Edns | None = None
     tsig: bytes | None = None
     problem = rc.NOERROR
     try:
-        edns, tsig = _read_records(packet, end, counts)
+        if counts == _ONE_ADDITIONAL and length - end == _PLAIN_OPT_OCTETS:
+            edns, tsig = _read_plain_additional(packet[end:])
+        else:
+            edns, tsig = _read_records(packet, end, _COUNTS.unpack(counts))
     except _Malformed:
         problem = rc.FORMERR
     # A query has no answer section, and an authority section for IXFR only (RFC 1995, section 3).
-    if opcode == OPCODE_QUERY and (counts[1] or (counts[2] and rdatatype != rt.IXFR)):
-        problem = rc.FORMERR
+    if opcode == OPCODE_QUERY and counts[2:6] != b"\x00\x00\x00\x00":
+        _, answers, authorities, _ = _COUNTS.unpack(counts)
+        if answers or (authorities and rdatatype != rt.IXFR):
+            problem = rc.FORMERR
     return Query(flags, problem, question, name, rdatatype, rdclass, edns, tsig)
 
 
-def _read_records(packet: bytes, position: int, counts: list[int]) -> tuple[Edns | None, bytes | None]:
+@lru_cache(maxsize=256)  # few differ: the ones of some resolver programs
+def _read_plain_additional(record: bytes) -> tuple[Edns | None, bytes | None]:
+    """Read one additional record that is as short as an OPT record without options."""
+    return _read_records(bytes(HEADER_OCTETS) + record, HEADER_OCTETS, (1, 0, 0, 1))
+
+
+def _read_records(
+    packet: bytes, position: int, counts: tuple[int, int, int, int]
+) -> tuple[Edns | None, bytes | None]:
     """Read the records after the question and find OPT and TSIG among the additional ones.
 
     Raises:

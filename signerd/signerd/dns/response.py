@@ -19,11 +19,11 @@ TC = 0x02
 _FIXED = Struct(">HHI").pack  # type, class, TTL
 _LENGTH = Struct(">H").pack
 _POINTER = Struct(">H").pack
-_MAX_TARGET = 0x3FFF  # a pointer has 14 bits for the offset
+MAX_TARGET = 0x3FFF  # a pointer has 14 bits for the offset
 _DEPTH_SHIFT = 14
 _MAX_DEPTH = 6  # a name may lead through so many pointers to its end; some readers give up after 16
 _NAME_ONLY_TYPES = frozenset({rt.NS, rt.CNAME, rt.PTR})
-_QUESTION_REST = 4  # type and class of the question
+QUESTION_REST = 4  # type and class of the question
 
 
 class Answer(NamedTuple):
@@ -49,21 +49,24 @@ class Answer(NamedTuple):
 class SectionWriter:
     """Writes RRsets with compressed names, within a limit."""
 
-    def __init__(self, question_name: bytes, limit: int) -> None:
+    def __init__(self, question_name: bytes, limit: int, *, octets_before: int = 0) -> None:
         """Prepare for the records behind a question.
 
         Args:
-            question_name: Lower-cased.
+            question_name: Lower-cased; or an end of it, when the same records answer all questions that have
+                this end and are as long.
             limit: Octets of the message, header and question included.
+            octets_before: What the question's name has before that end.
         """
         self._out = bytearray()
-        self._base = HEADER_OCTETS + len(question_name) + _QUESTION_REST
+        first = HEADER_OCTETS + octets_before
+        self._base = first + len(question_name) + QUESTION_REST
         self._room = limit - self._base
         # Lower-cased name to its offset in the message, and above that how many pointers end it.
         self._targets = targets = dict[bytes, int]()
         position = 0
         while length := question_name[position]:
-            targets[question_name[position:]] = HEADER_OCTETS + position
+            targets[question_name[position:]] = first + position
             position += 1 + length
 
     def put(self, rrset: RRset, *, with_signatures: bool, rdclass: int = CLASS_IN) -> int:
@@ -81,10 +84,10 @@ class SectionWriter:
             offset = self._base + start
             self._put_name(owner)
         else:
-            offset = target & _MAX_TARGET
+            offset = target & MAX_TARGET
             out += _POINTER(0xC000 | offset)
         # The first owner name is there now; the other records point to it.
-        reference = _POINTER(0xC000 | offset) if offset <= _MAX_TARGET and owner != b"\x00" else owner
+        reference = _POINTER(0xC000 | offset) if offset <= MAX_TARGET and owner != b"\x00" else owner
         is_first = True
         if rdatatype not in COMPRESSIBLE_TYPES:
             for rdata in rdatas:
@@ -122,7 +125,7 @@ class SectionWriter:
     def _take_back(self, start: int) -> None:
         del self._out[start:]
         end = self._base + start
-        self._targets = {name: place for name, place in self._targets.items() if place & _MAX_TARGET < end}
+        self._targets = {name: place for name, place in self._targets.items() if place & MAX_TARGET < end}
 
     def _put_name(self, name: bytes) -> None:
         out, targets = self._out, self._targets
@@ -134,7 +137,7 @@ class SectionWriter:
         while length := key[0]:
             target = targets.get(key)
             if target is not None:
-                end = 0xC000 | (target & _MAX_TARGET)
+                end = 0xC000 | (target & MAX_TARGET)
                 depth = (target >> _DEPTH_SHIFT) + 1
                 break
             new.append(key)
@@ -143,7 +146,7 @@ class SectionWriter:
         if depth <= _MAX_DEPTH:
             here = self._base + len(out)
             for suffix in new:
-                if here > _MAX_TARGET:
+                if here > MAX_TARGET:
                     break
                 targets[suffix] = here | depth << _DEPTH_SHIFT
                 here += 1 + suffix[0]

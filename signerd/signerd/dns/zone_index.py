@@ -25,6 +25,10 @@ class Kind(Enum):
     NOTHING = 5  # neither exists
 
 
+# Taking a member out of an Enum costs more than the rest of a step of the search.
+_NODE, _CUT, _DNAME, _WILDCARD, _NOTHING = Kind
+
+
 class Position(NamedTuple):
     """The end of a search.
 
@@ -42,9 +46,13 @@ class Position(NamedTuple):
 
 
 class ZoneIndex:
-    """One version of a zone, ready for answering; changed by nobody once it is made."""
+    """One version of a zone, ready for answering; changed by nobody once it is made.
 
-    __slots__ = ("_names", "apex", "children", "denial", "negative_soa", "zone")
+    Only `soa_blocks` fills while it is used: the negative SOA in wire form, by how much longer the question's
+    name is than the apex, and by whether signatures go with it.
+    """
+
+    __slots__ = ("_names", "apex", "children", "denial", "negative_soa", "soa_blocks", "zone")
 
     def __init__(self, zone: Zone, children: dict[Name, int], denial: DenialChain | None) -> None:
         """Take the parts; `build` makes them."""
@@ -55,6 +63,7 @@ class ZoneIndex:
         # Names with others below them, to the number of existing names one label longer. An empty
         # non-terminal is in here and not among the owners (RFC 8020: it exists).
         self.children = children
+        self.soa_blocks: dict[tuple[int, bool], tuple[int, bytes]] = {}
         soa = zone.soa
         minimum = int.from_bytes(soa.rdatas[0][-4:])
         # RFC 2308, section 5: the TTL of the SOA in a negative answer
@@ -148,36 +157,43 @@ class ZoneIndex:
         names = self._names
         apex = self.apex
         excess = len(name) - len(apex)
-        ancestors: list[Name] = []  # from the name up, without the apex
+        if excess and rt.DNAME in names[apex]:
+            return Position(_DNAME, names[apex], apex, name)
         position = 0
+        encloser = next_closer = node = name  # the closest encloser, and what is one label longer
+        types: Mapping[int, RRset] | None = None  # of the encloser; None: not found yet
+        stop: Name | None = None  # the highest cut or owner of DNAME on the way
+        stop_types = _NO_TYPES
         while position < excess:
-            ancestors.append(Name(name[position:]))
-            position += 1 + name[position]
-        encloser = apex
-        types = names[apex]
-        if excess and rt.DNAME in types:
-            return Position(Kind.DNAME, types, apex, name)
-        for node in reversed(ancestors):
             found = names.get(node)
-            if found is None:
-                if node not in self.children:
-                    return self._search_wildcard(encloser, node)
-                types = _NO_TYPES
-            else:
-                types = found
-                if rt.NS in found:
-                    return Position(Kind.CUT, found, node, name)
-                if rt.DNAME in found and len(node) != len(name):
-                    return Position(Kind.DNAME, found, node, name)
-            encloser = node
-        return Position(Kind.NODE, types, name, name)
+            if found is not None:
+                if rt.NS in found or (rt.DNAME in found and position):
+                    stop, stop_types = node, found
+                if types is None:
+                    encloser, types = node, found
+            elif types is None:
+                if node in self.children:
+                    encloser, types = node, _NO_TYPES
+                else:
+                    next_closer = node
+            position += 1 + name[position]
+            node = Name(name[position:])
+        if stop is not None:
+            return Position(_CUT if rt.NS in stop_types else _DNAME, stop_types, stop, name)
+        if types is None:
+            if not excess:
+                return Position(_NODE, names[apex], name, name)
+            encloser = apex
+        elif encloser is name:
+            return Position(_NODE, types, name, name)
+        return self._search_wildcard(encloser, next_closer)
 
     def _search_wildcard(self, encloser: Name, next_closer: Name) -> Position:
         """Look for the source of synthesis (RFC 4592, section 3.3.1): only at the closest encloser."""
         wildcard = Name(b"\x01*" + encloser)
         types = self._names.get(wildcard)
         if types is not None:
-            return Position(Kind.WILDCARD, types, wildcard, next_closer)
+            return Position(_WILDCARD, types, wildcard, next_closer)
         if wildcard in self.children:
-            return Position(Kind.WILDCARD, _NO_TYPES, wildcard, next_closer)
-        return Position(Kind.NOTHING, _NO_TYPES, encloser, next_closer)
+            return Position(_WILDCARD, _NO_TYPES, wildcard, next_closer)
+        return Position(_NOTHING, _NO_TYPES, encloser, next_closer)

@@ -1,0 +1,106 @@
+"""Writing the sections of the most frequent answers: records of one zone whose RDATA is not compressed.
+
+It does for those what `SectionWriter` does for all, in a third of the time. An owner is written as a pointer to
+the question, or as its own labels and a pointer to the apex, which always is the end of the question's name.
+"""
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import Final
+
+from signerd.dns.name import Name
+from signerd.dns.query import CLASS_IN, HEADER_OCTETS
+from signerd.dns.rdata import COMPRESSIBLE_TYPES
+from signerd.dns.rdatatype import RRSIG
+from signerd.dns.response import MAX_TARGET, QUESTION_REST, SectionWriter
+from signerd.dns.rrset import RRset
+from signerd.dns.zone_index import ZoneIndex
+
+_FIXED: Final = Struct(">HHIH").pack  # type, class, TTL, length of the RDATA
+_REFERENCES: Final = [(0xC000 | offset).to_bytes(2) for offset in range(MAX_TARGET + 1)]
+_QUESTION_REFERENCE = _REFERENCES[HEADER_OCTETS]
+_PLENTY = 65535
+
+
+def write_zone_records(
+    index: ZoneIndex,
+    name: Name,
+    sections: Sequence[Sequence[RRset]],
+    *,
+    with_signatures: bool,
+    limit: int,
+) -> tuple[list[int], bytes] | None:
+    """Write sections behind a question.
+
+    Args:
+        index: The zone of all the RRsets.
+        name: Of the question, lower-cased; in the zone.
+        sections: What to write.
+        with_signatures: Whether signatures are written.
+        limit: Octets of the message.
+
+    Returns:
+        The number of records of each section, and the records; None if it takes a `SectionWriter`: RDATA
+        is to be compressed, not everything fits, or pointers do not reach far enough.
+    """
+    name_octets, apex_octets = len(name), len(index.apex)
+    excess = name_octets - apex_octets
+    if name_octets == 1:
+        return None  # nothing can point to the root
+    # The name of the root zone's apex is shorter than a pointer to it.
+    apex_reference = _REFERENCES[HEADER_OCTETS + excess] if apex_octets > 1 else b"\x00"
+    offset = HEADER_OCTETS + name_octets + QUESTION_REST
+    pieces: list[bytes] = []
+    counts: list[int] = []
+    for rrsets in sections:
+        count = 0
+        for rrset in rrsets:
+            if offset > MAX_TARGET:
+                return None
+            owner, rdatatype, ttl, rdatas, signatures = rrset
+            if rdatatype in COMPRESSIBLE_TYPES:
+                if rrset is not index.negative_soa:
+                    return None
+                records, octets = _write_negative_soa(index, excess, with_signatures=with_signatures)
+                pieces.append(octets)
+                offset += len(octets)
+                count += records
+                continue
+            if owner == name:
+                first = reference = _QUESTION_REFERENCE
+            else:
+                first = owner[:-apex_octets] + apex_reference
+                reference = _REFERENCES[offset] if len(owner) > apex_octets else first
+            if len(rdatas) == 1:
+                (rdata,) = rdatas
+                octets = first + _FIXED(rdatatype, CLASS_IN, ttl, len(rdata)) + rdata
+            else:
+                record_start = reference + _FIXED(rdatatype, CLASS_IN, ttl, 0)[:-2]
+                octets = (
+                    first
+                    + b"".join([record_start + len(rdata).to_bytes(2) + rdata for rdata in rdatas])[
+                        len(reference) :
+                    ]
+                )
+            pieces.append(octets)
+            offset += len(octets)
+            count += len(rdatas)
+            if with_signatures:
+                for signature in signatures:
+                    octets = reference + _FIXED(RRSIG, CLASS_IN, ttl, len(signature)) + signature
+                    pieces.append(octets)
+                    offset += len(octets)
+                    count += 1
+        counts.append(count)
+    return (counts, b"".join(pieces)) if offset <= limit else None
+
+
+def _write_negative_soa(index: ZoneIndex, excess: int, *, with_signatures: bool) -> tuple[int, bytes]:
+    """Write the SOA of a negative answer as the first RRset behind the question."""
+    key = excess, with_signatures
+    block = index.soa_blocks.get(key)
+    if block is None:
+        writer = SectionWriter(index.apex, _PLENTY, octets_before=excess)
+        count = writer.put(index.negative_soa, with_signatures=with_signatures)
+        block = index.soa_blocks[key] = count, writer.finish()
+    return block
