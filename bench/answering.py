@@ -20,6 +20,7 @@ from time import perf_counter, process_time
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 
 import dns.rdatatype
+
 from sign_here import sign_text
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import parse_name

@@ -1,7 +1,7 @@
 """Writing the sections of the most frequent answers: records of one zone whose RDATA is not compressed.
 
-It does for those what `SectionWriter` does for all, in a third of the time. An owner is written as a pointer to
-the question, or as its own labels and a pointer to the apex, which always is the end of the question's name.
+It does for those what `SectionWriter` does for all, in a third of the time. An owner is written as a pointer
+to the question, or as its own labels and a pointer to the apex, with which the question's name always ends.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def write_zone_records(
                 return None
             owner, rdatatype, ttl, rdatas, signatures = rrset
             if rdatatype in COMPRESSIBLE_TYPES:
-                if rrset is not index.negative_soa:
+                if rrset is not index.negative_soa or pieces:  # its block is made for the first place
                     return None
                 records, octets = _write_negative_soa(index, excess, with_signatures=with_signatures)
                 pieces.append(octets)

@@ -1,8 +1,8 @@
 """A cache bounded by octets, cheap to ask: what was not used for a while goes, roughly in that order.
 
-Most of what is asked for once is never asked for again (a flood of random names is nothing else), and to keep it
-costs more than to make it. So when the cache is full only every eighth new entry gets in: what is asked for
-often soon does, and the rest displaces little.
+Most of what is asked for once is never asked for again (a flood of random names is nothing else), and keeping
+it displaces what is. So when the cache is full only every eighth new entry gets in: what is asked for often
+soon does, and the rest displaces little.
 """
 
 from typing import Generic, TypeVar
