@@ -41,6 +41,10 @@ def describe(response: bytes) -> object:
     return message.rcode(), message.flags, sections
 
 
+def write_nothing(*_: object, **__: object) -> None:
+    """Leave everything to the general writer."""
+
+
 @pytest.mark.parametrize("wants_dnssec", [True, False])
 def test_answers_are_those_of_the_general_writer(
     signed: ZoneSet, wants_dnssec: bool, monkeypatch: pytest.MonkeyPatch
@@ -51,7 +55,7 @@ def test_answers_are_those_of_the_general_writer(
         for number, (name, text) in enumerate(questions)
     ]
     quick = [ask(signed, name, t, wants_dnssec=wants_dnssec, limit=limit) for name, t, limit in asked]
-    monkeypatch.setattr(answering_module, "write_zone_records", lambda *_, **__: None)
+    monkeypatch.setattr(answering_module, "write_zone_records", write_nothing)
     general = [ask(signed, name, t, wants_dnssec=wants_dnssec, limit=limit) for name, t, limit in asked]
     assert [describe(response) for response in quick] == [describe(response) for response in general]
     truncated = [response for response in quick if response[2] & 2]
