@@ -12,8 +12,10 @@ from signerd.dns.rrset import RRset
 QNAME = to_name("www.example.test")
 
 label = st.sampled_from(["www", "Example", "test", "a", "ns1", "x" * 63])
-name = st.lists(label, max_size=4).map(
-    lambda labels: dns.name.Name([part.encode() for part in [*labels, ""]])
+name = (
+    st.lists(label, max_size=4)
+    .filter(lambda labels: sum(1 + len(part) for part in labels) < 255)  # RFC 1035, section 2.3.4
+    .map(lambda labels: dns.name.Name([part.encode() for part in [*labels, ""]]))
 )
 rdata = st.one_of(
     name.map(lambda target: (rt.NS, target.to_wire())),
