@@ -13,13 +13,13 @@ from signerd.clock import Clock
 from signerd.config.options import Config
 from signerd.config.state_directory import StateDirectory
 from signerd.platform.audit_log import AuditLog
-from signerd.platform.bootstrap import BootstrapRefused, Platform, bootstrap
+from signerd.platform.bootstrap import BootstrapRefused, FirstNames, Platform, bootstrap
+from signerd.platform.change import PlatformStore
 from signerd.platform.request_log import RequestLog
 from signerd.store.engine import DatabaseRefused, open_database
 from signerd.store.migration import DatabaseTooNew, upgrade
 from signerd.zones.durable_file import replace_file
 from signerd_kms.errors import KmsError
-from signerd_kms.group_commit import GroupCommit
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
 from signerd_kms.seals.key_file import FileSeal
@@ -42,6 +42,7 @@ class Custody:
     kms: Kms
     platform: Platform
     requests: RequestLog
+    store: PlatformStore
 
     def derive_pepper(self) -> LiveKey:
         """Give the key of token MACs; the caller closes it."""
@@ -60,19 +61,22 @@ def open_custody(config: Config, clock: Clock) -> Custody:
         upgrade(engine)
         audit = AuditLog()
         kms = Kms.open(engine, FileSeal(config.seal_file), clock, audit)
+        store = PlatformStore(kms.custodian.store)  # all writers share commits
         platform = bootstrap(
-            engine,
-            organisation=config.organisation.name,
-            region=config.region.slug,
-            region_name=config.region.name,
+            store,
+            FirstNames(
+                organisation=config.organisation.name,
+                region=config.region.slug,
+                region_name=config.region.name,
+                administrator=config.administrator.name,
+                email=config.administrator.email,
+            ),
             pepper=lambda: kms.derive_key(Label.TOKEN_PEPPER),
             deliver_token=lambda token: _deliver_token(state.admin_token, token),
-            clock=clock,
-            audit=audit,
         )
     except (KmsError, DatabaseRefused, DatabaseTooNew, BootstrapRefused, SQLAlchemyError, OSError) as error:
         raise CustodyUnavailable(_explain(error)) from error
-    return Custody(engine, kms, platform, RequestLog(GroupCommit(engine), audit, clock))
+    return Custody(engine, kms, platform, RequestLog(kms.custodian.store, audit, clock), store)
 
 
 def _explain(error: Exception) -> str:

@@ -9,7 +9,7 @@ from signerd.api.kms_summary import KmsSummary
 from signerd.clock import Clock
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
 from signerd.platform.gate import Gate
-from signerd.platform.principal import Organisation, Project
+from signerd.platform.principal import Organisation, Project, TokenScope
 from signerd.platform.request_record import RequestRecord
 from signerd.platform.rights import Rights
 
@@ -29,7 +29,7 @@ class PlatformParts:
 
     def _open(self) -> parts.PlatformParts:
         custody = self._open_custody()
-        return parts.PlatformParts(custody.engine, custody.kms, custody.derive_pepper, self._clock)
+        return parts.PlatformParts(custody.store, custody.kms, custody.derive_pepper)
 
     def authenticate(self, presented: Presented) -> Identity:
         """Say whose credential it is."""
@@ -52,10 +52,10 @@ class PlatformParts:
         return self._open().read_gates(organisation)
 
     def collect_rights(
-        self, identity: Identity, organisation: Organisation, project: Project | None
+        self, identity: Identity, organisation: Organisation, project: Project | None, needed: TokenScope
     ) -> Rights:
         """Give what the caller may do."""
-        return self._open().collect_rights(identity, organisation, project)
+        return self._open().collect_rights(identity, organisation, project, needed)
 
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
         """Count keys in each region."""

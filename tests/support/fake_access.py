@@ -14,6 +14,7 @@ from signerd.platform.principal import (
     Principal,
     PrincipalKind,
     Project,
+    TokenScope,
 )
 from signerd.platform.request_record import RequestRecord
 from signerd.platform.rights import Rights
@@ -62,7 +63,7 @@ class FakeAccess:
         return self.gates
 
     def collect_rights(
-        self, identity: Identity, organisation: Organisation, project: Project | None
+        self, identity: Identity, organisation: Organisation, project: Project | None, needed: TokenScope
     ) -> Rights:
         assert organisation == ORGANISATION
         return self.rights

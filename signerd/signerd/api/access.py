@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from signerd.platform.gate import Gate
-from signerd.platform.principal import Credential, Organisation, Principal, Project
+from signerd.platform.principal import Credential, Organisation, Principal, Project, TokenScope
 from signerd.platform.rights import Rights
 
 
@@ -75,7 +75,7 @@ class Access(Protocol):
         ...
 
     def collect_rights(
-        self, identity: Identity, organisation: Organisation, project: Project | None
+        self, identity: Identity, organisation: Organisation, project: Project | None, needed: TokenScope
     ) -> Rights:
-        """Give what the caller may do."""
+        """Give what the caller may do with a request that takes a scope."""
         ...

@@ -32,7 +32,7 @@ from signerd.api.route import Endpoint, Match, OpenEndpoint, RouteTable, ScopeRu
 from signerd.api.transport import REQUEST_ID_STATE
 from signerd.platform.errors import ProjectMismatch
 from signerd.platform.gate import Gate
-from signerd.platform.principal import Organisation, Project
+from signerd.platform.principal import Organisation, Project, scope_of_method
 from signerd.platform.request_record import RequestRecord
 from signerd.platform.rights import Rights
 
@@ -173,7 +173,8 @@ class Dispatcher:
                 progress.project = self._find_project(
                     identity, progress.organisation, incoming.headers, query
                 )
-            rights = self._access.collect_rights(identity, progress.organisation, progress.project)
+            needed = scope_of_method("GET" if incoming.method == "HEAD" else incoming.method)
+            rights = self._access.collect_rights(identity, progress.organisation, progress.project, needed)
         return endpoint.handle(
             Call(
                 incoming.request_id,

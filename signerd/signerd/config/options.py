@@ -17,6 +17,7 @@ from signerd_kms.slug import make_slug
 DEFAULT_POLICY: Final = "default"  # always exists
 DEFAULT_LISTEN: Final = (ListenAddress("127.0.0.1", 5300), ListenAddress("::1", 5300))
 MAX_ZONES: Final = 100_000
+EMAIL_PATTERN: Final = r"^([^@\s]{1,128}@[^@\s]{1,125})?$"
 SLUG_PATTERN: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
 StatedPath = Annotated[Path, Field(strict=False)]
@@ -67,6 +68,13 @@ class Region(Section):
 
     name: Text = "Local"
     slug: Slug = "local"
+
+
+class Administrator(Section):
+    """The first user, who owns the organisation and whose token the first start makes."""
+
+    name: Text = "Administrator"
+    email: Annotated[str, Field(pattern=EMAIL_PATTERN, max_length=255)] = ""
 
 
 class Seal(Section):
@@ -162,6 +170,7 @@ class Config(Section):
     admin: Admin = Admin()
     organisation: Organisation = Organisation()
     region: Region = Region()
+    administrator: Administrator = Administrator()
     seal: Seal = Seal()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
     zone_defaults: ZoneDefaults = ZoneDefaults()

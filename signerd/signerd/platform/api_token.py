@@ -1,144 +1,223 @@
-"""Tokens: `sgd_<kind>_<id>_<secret>_<crc>`. Only a MAC is stored, keyed by a pepper from the KMS's root key.
+"""Tokens: `tc_pat_<id>_<secret>_<crc>` of people, `sgd_<kind>_<id>_<secret>_<crc>` of all others.
 
-The pepper is derived for each check and not kept, so a sealed KMS authenticates nobody over HTTP. That costs
-nothing: a sealed API answers 503 before it looks at a token, and unsealing is done on the machine.
+Only a MAC is stored, keyed by a pepper from the KMS's root key. The pepper is derived for each check and not
+kept, so a sealed KMS authenticates nobody over HTTP. That costs nothing: a sealed API answers 503 before it
+looks at a token, and unsealing is done on the machine.
 """
 
-import hashlib
 import hmac
-import secrets
-import string
-import zlib
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
+from signerd.platform.errors import CredentialRefused
+from signerd.platform.json_column import dump_list, load_list
+from signerd.platform.secret_text import (
+    CRC_LENGTH,
+    ID_LENGTH,
+    SECRET_LENGTH,
+    Pepper,
+    append_crc,
+    compute_mac,
+    has_crc,
+    new_text,
+)
 from signerd.platform.tables import tokens
-from signerd_kms.wrapping import LiveKey
 
-_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase  # base62
-_ID_LENGTH = 16
-_SECRET_LENGTH = 27  # 160 random bits
-_CRC_LENGTH = 6  # base62 of 32 bits
-_KINDS = frozenset({"admin", "pat", "svc"})
-
-Pepper = Callable[[], LiveKey]
-
-
-class TokenRefused(Exception):
-    """The token is malformed, unknown, wrong, expired or revoked; which of these is not said."""
+PERSONAL: Final = "pat"
+ADMINISTRATOR: Final = "admin"  # a personal token that the first start makes
+ACCESS: Final = "acc"  # issued at the token endpoint
+SECONDS_OF_DAY: Final = 86400
+_PREFIXES: Final = {PERSONAL: "tc_pat", ADMINISTRATOR: "sgd_admin", ACCESS: "sgd_acc"}
+_KINDS: Final = {prefix: kind for kind, prefix in _PREFIXES.items()} | {"sgd_pat": PERSONAL}
+_PURGE_AFTER_SECONDS: Final = SECONDS_OF_DAY  # access tokens are kept this long after they expired
+_PURGE_LIMIT: Final = 100  # bounds what one request pays for the tidying
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
-    """Who a token speaks for."""
+class Token:
+    """What is known of a token; never the token itself. Times are seconds since 1970, UTC.
 
-    token_id: str
+    Attributes:
+        user: Subject of the user it speaks for; None if it speaks for a service account.
+        organisation: The only one it works in; None for all that its user is a member of.
+        parent: Identity of the credential that it was issued for; it ends with that.
+        scopes: Empty means no limit.
+        last_used_on: Start of the day of the last use.
+    """
+
+    id: str
     kind: str
     name: str
-    organisation: str
+    user: str | None
+    service_account: str | None
+    organisation: str | None
+    parent: str | None
+    scopes: Sequence[str]
+    project: str | None
+    created_at: int
+    expires_at: int
+    revoked_at: int | None
+    last_used_on: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Parsed:
+class NewToken:
+    """What a token is to be. Fields as in `Token`."""
+
     kind: str
-    token_id: str
+    name: str
+    lifetime_seconds: int
+    user: str | None = None
+    service_account: str | None = None
+    organisation: str | None = None
+    parent: str | None = None
+    scopes: Iterable[str] = ()
+    project: str | None = None
 
 
-def issue_token(
-    connection: Connection,
-    pepper: Pepper,
-    *,
-    organisation: str,
-    kind: str,
-    name: str,
-    now: int,
-    lifetime_seconds: int,
-) -> str:
+def issue_token(connection: Connection, pepper: Pepper, new: NewToken, now: int) -> tuple[str, str]:
     """Make a token and store its MAC; the caller commits.
 
-    Args:
-        connection: Inside a write transaction.
-        pepper: Gives the key of the MAC; closed here.
-        organisation: Identity of the organisation it belongs to.
-        kind: `admin`, `pat` or `svc`.
-        name: What people call it.
-        now: Seconds since 1970, UTC.
-        lifetime_seconds: After which it is refused.
-
     Returns:
-        The token. It cannot be had again.
+        The id, and the token, which cannot be had again.
     """
-    if kind not in _KINDS:
-        raise ValueError(f"unknown kind of token {kind!r}")
-    token_id = _random_text(_ID_LENGTH)
-    body = f"sgd_{kind}_{token_id}_{_random_text(_SECRET_LENGTH)}"
-    token = f"{body}_{_compute_crc(body)}"
+    if (new.user is None) == (new.service_account is None):
+        raise ValueError("a token speaks for one principal")
+    token_id = new_text(ID_LENGTH)
+    token = append_crc(f"{_PREFIXES[new.kind]}_{token_id}_{new_text(SECRET_LENGTH)}")
     connection.execute(
         insert(tokens).values(
             id=token_id,
-            organisation=organisation,
-            kind=kind,
-            name=name,
-            mac=_compute_mac(pepper, token),
+            organisation=new.organisation,
+            kind=new.kind,
+            name=new.name,
+            mac=compute_mac(pepper, token),
             created_at=now,
-            expires_at=now + lifetime_seconds,
+            expires_at=now + new.lifetime_seconds,
+            user_subject=new.user,
+            service_account=new.service_account,
+            parent=new.parent,
+            scopes=dump_list(new.scopes),
+            project=new.project,
         )
     )
-    return token
+    return token_id, token
 
 
-def verify_token(connection: Connection, pepper: Pepper, token: str, now: int) -> Principal:
+def verify_token(connection: Connection, pepper: Pepper, token: str, now: int) -> Token:
     """Find out who a token speaks for. An unknown id costs the same as a wrong secret.
 
     Raises:
-        TokenRefused: It is not good, for whatever reason.
+        CredentialRefused: It is not good, for whatever reason.
     """
-    parsed = _parse(token)
-    row = connection.execute(select(tokens).where(tokens.c.id == parsed.token_id)).first()
-    mac = _compute_mac(pepper, token)
-    expected = bytes(row.mac) if row is not None else bytes(len(mac))
-    matches = hmac.compare_digest(mac, expected)
+    kind, token_id = _parse(token)
+    row = connection.execute(select(tokens).where(tokens.c.id == token_id)).mappings().first()
+    mac = compute_mac(pepper, token)
+    matches = hmac.compare_digest(mac, bytes(row["mac"]) if row is not None else bytes(len(mac)))
     if (
         row is None
         or not matches
-        or row.kind != parsed.kind
-        or row.revoked_at is not None
-        or now >= row.expires_at
+        or row["kind"] != kind
+        or row["revoked_at"] is not None
+        or now >= row["expires_at"]
     ):
-        raise TokenRefused("the token is not valid")
-    return Principal(row.id, row.kind, row.name, row.organisation)
+        raise CredentialRefused
+    return _read(row)
 
 
-def _parse(token: str) -> _Parsed:
+def list_tokens_of(connection: Connection, subject: str) -> list[Token]:
+    """List a user's tokens, revoked ones as well."""
+    rows = connection.execute(
+        select(tokens).where(tokens.c.user_subject == subject).order_by(tokens.c.created_at, tokens.c.id)
+    )
+    return [_read(row) for row in rows.mappings()]
+
+
+def find_token_of(connection: Connection, subject: str, token_id: str) -> Token | None:
+    """Find one of a user's tokens."""
+    query = select(tokens).where(tokens.c.user_subject == subject, tokens.c.id == token_id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _read(row)
+
+
+def revoke_token(connection: Connection, token_id: str, now: int) -> None:
+    """End a token at once; the caller commits. A revoked one stays as it is."""
+    connection.execute(
+        update(tokens).where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
+
+
+def revoke_children(
+    connection: Connection,
+    organisation: str,
+    *,
+    now: int,
+    parent: str | None = None,
+    service_account: str | None = None,
+) -> None:
+    """End all tokens that were issued for a credential, or for a service account; the caller commits."""
+    if (parent is None) == (service_account is None):
+        raise ValueError("name the credential or the service account")
+    chosen = tokens.c.parent == parent if parent is not None else tokens.c.service_account == service_account
+    connection.execute(
+        update(tokens)
+        .where(tokens.c.organisation == organisation, chosen, tokens.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def mark_token_used(connection: Connection, token_id: str, now: int) -> None:
+    """Note the day of the last use; the caller commits."""
+    connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_on=start_of_day(now)))
+
+
+def purge_access_tokens(connection: Connection, now: int) -> None:
+    """Remove some access tokens that expired long ago; the caller commits. Their use is in the audit."""
+    old = (
+        select(tokens.c.id)
+        .where(tokens.c.kind == ACCESS, tokens.c.expires_at < now - _PURGE_AFTER_SECONDS)
+        .limit(_PURGE_LIMIT)
+    )
+    connection.execute(delete(tokens).where(tokens.c.id.in_(old)))
+
+
+def start_of_day(now: int) -> int:
+    """Give the start of a moment's day, UTC."""
+    return now - now % SECONDS_OF_DAY
+
+
+def _parse(token: str) -> tuple[str, str]:
+    """Give the kind and the id of a token of the right form."""
     parts = token.split("_")
-    if len(parts) == 5 and token.isascii():  # the five of the form
-        prefix, kind, token_id, secret, crc = parts
+    if len(parts) == 5 and token.isascii():
+        kind = _KINDS.get(f"{parts[0]}_{parts[1]}")
         if (
-            prefix == "sgd"
-            and kind in _KINDS
-            and len(token_id) == _ID_LENGTH
-            and len(secret) == _SECRET_LENGTH
-            and hmac.compare_digest(crc, _compute_crc(token[: -len(crc) - 1]))
+            kind is not None
+            and len(parts[2]) == ID_LENGTH
+            and len(parts[3]) == SECRET_LENGTH
+            and len(parts[4]) == CRC_LENGTH
+            and has_crc(token)
         ):
-            return _Parsed(kind, token_id)
-    raise TokenRefused("the token is not valid")
+            return kind, parts[2]
+    raise CredentialRefused
 
 
-def _compute_mac(pepper: Pepper, token: str) -> bytes:
-    with pepper() as key:
-        return hmac.digest(key.octets, token.encode(), hashlib.sha256)
-
-
-def _compute_crc(body: str) -> str:
-    number = zlib.crc32(body.encode())
-    digits = ""
-    for _ in range(_CRC_LENGTH):
-        number, digit = divmod(number, len(_ALPHABET))
-        digits = _ALPHABET[digit] + digits
-    return digits
-
-
-def _random_text(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+def _read(row: RowMapping) -> Token:
+    return Token(
+        row["id"],
+        row["kind"],
+        row["name"],
+        row["user_subject"],
+        row["service_account"],
+        row["organisation"],
+        row["parent"],
+        load_list(row["scopes"]),
+        row["project"],
+        row["created_at"],
+        row["expires_at"],
+        row["revoked_at"],
+        row["last_used_on"],
+    )

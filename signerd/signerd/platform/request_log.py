@@ -5,15 +5,15 @@ from sqlalchemy import Connection
 from signerd.platform.audit_entry import make_request_entry
 from signerd.platform.audit_log import AuditLog
 from signerd.platform.request_record import RequestRecord
+from signerd_kms.audited_store import AuditedStore
 from signerd_kms.clock import Clock
-from signerd_kms.group_commit import GroupCommit
 
 
 class RequestLog:
     """Stores an entry for each request, many in one commit when many come at once."""
 
-    def __init__(self, writer: GroupCommit, audit: AuditLog, clock: Clock) -> None:
-        self._writer = writer
+    def __init__(self, store: AuditedStore, audit: AuditLog, clock: Clock) -> None:
+        self._store = store
         self._audit = audit
         self._clock = clock
 
@@ -28,4 +28,4 @@ class RequestLog:
         def append(connection: Connection) -> None:
             self._audit.append(connection, entry)
 
-        self._writer.write(append)
+        self._store.write(append)

@@ -51,6 +51,23 @@ class Rule:
             return EVERYTHING in self.resource_identities
         return any(_matches(resource_type, pattern, identity) for pattern in self.resource_identities)
 
+    def includes(self, resource: str, permission: str, identity: str | None) -> bool:
+        """Say if it grants all of what another rule grants with one entry of each of its lists.
+
+        Args:
+            resource: A type, or `*`.
+            permission: A verb, or `*`.
+            identity: An object or a pattern; None if the other rule is not limited.
+        """
+        return self.covers(resource, permission) and self.holds_for(resource, identity)
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether it grants everything on everything."""
+        return (
+            EVERYTHING in self.resources and EVERYTHING in self.permissions and not self.resource_identities
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Rights:
@@ -99,9 +116,15 @@ class Rights:
     @property
     def is_administrator(self) -> bool:
         """Whether everything is allowed on everything."""
-        return any(
-            EVERYTHING in rule.resources and EVERYTHING in rule.permissions and not rule.resource_identities
-            for rule in self.rules
+        return any(rule.is_unlimited for rule in self.rules)
+
+    def include(self, rule: Rule) -> bool:
+        """Say if all that a rule grants is allowed already, so that who has these rights may grant it."""
+        return all(
+            any(own.includes(resource, permission, identity) for own in self.rules)
+            for resource in rule.resources
+            for permission in rule.permissions
+            for identity in rule.resource_identities or (None,)
         )
 
 

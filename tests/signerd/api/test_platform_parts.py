@@ -7,61 +7,21 @@ import httpx
 import pytest
 import trio
 
+from deployment import Deployment, make_deployment
 from signerd.api.access import TokenPresented
-from signerd.api.application import AdminParts, make_application
-from signerd.api.platform_parts import PlatformParts
+from signerd.api.application import make_application
 from signerd.api.server import bind_admin, serve_admin
-from signerd.clock import SystemClock
 from signerd.control.responder_pool import ListenAddress
-from signerd.platform.audit_log import AuditLog
-from signerd.platform.bootstrap import Platform, bootstrap
 from signerd.platform.errors import CredentialRefused, OrganisationRefused
-from signerd.platform.request_log import RequestLog
-from signerd.store.engine import open_database
-from signerd.store.migration import upgrade
 from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import Sealed
-from signerd_kms.group_commit import GroupCommit
 from signerd_kms.key import KeyType, Scope
-from signerd_kms.kms import Kms
-from signerd_kms.root_key import Label
-from signerd_kms.seals.key_file import FileSeal
-
-
-class Deployment:
-    """A server's database at its first start."""
-
-    def __init__(self, directory: Path) -> None:
-        clock = SystemClock()
-        engine = open_database(directory / "signerd.db")
-        upgrade(engine)
-        audit = AuditLog()
-        self.kms = Kms.open(engine, FileSeal(directory / "root.key"), clock, audit)
-        tokens: list[str] = []
-        self.platform: Platform = bootstrap(
-            engine,
-            organisation="Local Test",
-            region="nl-01",
-            region_name="Amsterdam",
-            pepper=lambda: self.kms.derive_key(Label.TOKEN_PEPPER),
-            deliver_token=tokens.append,
-            clock=clock,
-            audit=audit,
-        )
-        self.token = tokens[0]
-        self.engine = engine
-        self.requests = RequestLog(GroupCommit(engine), audit, clock)
-        self.parts = PlatformParts(engine, self.kms, lambda: self.kms.derive_key(Label.TOKEN_PEPPER), clock)
-
-    def list_reasons(self) -> list[str]:
-        return []
 
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Generator[Deployment]:
-    deployment = Deployment(tmp_path)
-    yield deployment
-    deployment.engine.dispose()
+    with make_deployment(tmp_path) as made:
+        yield made
 
 
 async def test_the_first_token_gets_the_summary(deployment: Deployment) -> None:
@@ -69,8 +29,7 @@ async def test_the_first_token_gets_the_summary(deployment: Deployment) -> None:
     deployment.kms.create_key(scope, "DNSSEC example.com", KeyType("ecdsa-p256"), by=NOBODY)
     key = deployment.kms.create_key(scope, "DNSSEC example.net", KeyType("ecdsa-p256"), by=NOBODY)
     deployment.kms.disable(scope, key.identity, by=NOBODY)
-    parts = deployment.parts
-    application = make_application(AdminParts(parts, deployment.requests, parts, deployment))
+    application = make_application(deployment.admin_parts)
     async with trio.open_nursery() as nursery:
         address = await nursery.start(serve_admin, application, bind_admin(ListenAddress("127.0.0.1", 0)))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address.port}", trust_env=False) as client:

@@ -5,9 +5,14 @@ import pytest
 from sqlalchemy import text
 
 from kms_world import World
-from signerd.platform.api_token import Principal, TokenRefused, issue_token, verify_token
+from signerd.platform.api_token import NewToken, Token, issue_token, verify_token
 from signerd.platform.audit_log import AuditLog, verify_chain
-from signerd.platform.bootstrap import BootstrapRefused, Platform, bootstrap
+from signerd.platform.bootstrap import BootstrapRefused, FirstNames, Platform, bootstrap
+from signerd.platform.change import PlatformStore
+from signerd.platform.errors import CredentialRefused
+from signerd.platform.membership import Role, find_membership
+from signerd.platform.policy import Place, list_policies
+from signerd.platform.secret_text import compute_crc
 from signerd_kms.errors import Sealed
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
@@ -19,7 +24,7 @@ class Start:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.kms: Kms = world.open()
+        self.kms: Kms = Kms.open(world.engine, world.seal, world.clock, AuditLog())
         self.tokens: list[str] = []
         self.failure: Exception | None = None
 
@@ -33,16 +38,13 @@ class Start:
 
     def run(self, organisation: str = "Example Org", region: str = "nl-01") -> Platform:
         return bootstrap(
-            self.world.engine,
-            organisation=organisation,
-            region=region,
+            PlatformStore(self.kms.custodian.store),
+            FirstNames(organisation, region),
             pepper=self.pepper,
             deliver_token=self.deliver,
-            clock=self.world.clock,
-            audit=AuditLog(),
         )
 
-    def verify(self, token: str, now: int = 1_800_001_000) -> Principal:
+    def verify(self, token: str, now: int = 1_800_001_000) -> Token:
         with self.world.engine.connect() as connection:
             return verify_token(connection, self.pepper, token, now)
 
@@ -62,13 +64,37 @@ def test_the_first_start_makes_all_and_later_ones_find_it(start: Start) -> None:
             text("SELECT gate FROM organisation_gates WHERE enabled ORDER BY 1")
         ).scalars()
         assert list(gates) == ["dns", "kms", "projects", "secrets"]
-        assert verify_chain(connection, made.organisation).sequence == 1
+        assert verify_chain(connection, made.organisation).sequence == 2
 
 
-def test_the_administrator_token_speaks_for_the_organisation(start: Start) -> None:
+def test_the_administrator_token_speaks_for_the_owner_of_the_organisation(start: Start) -> None:
     made = start.run()
-    principal = start.verify(start.tokens[0])
-    assert (principal.kind, principal.organisation) == ("admin", made.organisation)
+    token = start.verify(start.tokens[0])
+    assert token.kind == "admin"
+    assert token.user is not None
+    with start.world.engine.connect() as connection:
+        owner = find_membership(connection, made.organisation, token.user)
+    assert owner is not None
+    assert owner.role is Role.OWNER
+    assert owner.user.is_operator
+
+
+def test_a_database_of_a_version_without_users_gets_them_and_its_token_works_on(start: Start) -> None:
+    made = start.run()
+    with start.world.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE tokens SET user_subject = NULL, organisation = :o"), {"o": made.organisation}
+        )
+        for table in ("iam_bindings", "iam_rules", "iam_policies", "memberships", "users"):
+            connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608
+    assert start.run() == made
+    assert len(start.tokens) == 1
+    token = start.verify(start.tokens[0])
+    with start.world.engine.connect() as connection:
+        assert find_membership(connection, made.organisation, token.user or "") is not None
+        roles = list_policies(connection, Place(made.organisation))
+    assert {role.record.name for role in roles} >= {"org-admin", "org-auditor", "kms:FullAccess"}
+    assert all(role.is_system and role.is_read_only for role in roles)
 
 
 def test_a_token_that_cannot_be_delivered_leaves_nothing(start: Start) -> None:
@@ -78,7 +104,7 @@ def test_a_token_that_cannot_be_delivered_leaves_nothing(start: Start) -> None:
     start.failure = None
     start.run()
     assert len(start.tokens) == 2
-    with pytest.raises(TokenRefused):
+    with pytest.raises(CredentialRefused):
         start.verify(start.tokens[0])
     start.verify(start.tokens[1])
 
@@ -126,12 +152,9 @@ def test_wrong_expired_revoked_and_malformed_tokens_are_refused_alike(start: Sta
             issue_token(
                 connection,
                 start.pepper,
-                organisation=made.organisation,
-                kind="pat",
-                name="short",
-                now=1_800_000_000,
-                lifetime_seconds=seconds,
-            )
+                NewToken("pat", "short", seconds, "u-1", organisation=made.organisation),
+                1_800_000_000,
+            )[1]
             for seconds in (60, 3600)
         )
         connection.execute(
@@ -151,10 +174,10 @@ def test_wrong_expired_revoked_and_malformed_tokens_are_refused_alike(start: Sta
     refused += [(forged + "_" + recompute(forged), 0), (short, 1_800_000_060), (revoked, 1_800_000_000)]
     messages: set[str] = set()
     for token, now in refused:
-        with pytest.raises(TokenRefused) as error:
+        with pytest.raises(CredentialRefused) as error:
             start.verify(token, now)
         messages.add(str(error.value))
-    assert messages == {"the token is not valid"}
+    assert messages == {"the credential is not valid"}
 
 
 def test_a_sealed_kms_lets_nobody_in(start: Start) -> None:
@@ -165,6 +188,4 @@ def test_a_sealed_kms_lets_nobody_in(start: Start) -> None:
 
 
 def recompute(body: str) -> str:
-    from signerd.platform.api_token import _compute_crc  # pyright: ignore[reportPrivateUsage]
-
-    return _compute_crc(body)
+    return compute_crc(body)

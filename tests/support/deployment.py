@@ -1,0 +1,79 @@
+"""A deployment at its first start, without a process of its own: database, KMS, platform, API."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from signerd.api.application import AdminParts
+from signerd.api.platform_parts import PlatformParts
+from signerd.platform.audit_log import AuditLog
+from signerd.platform.bootstrap import FirstNames, Platform, bootstrap
+from signerd.platform.change import PlatformStore
+from signerd.platform.request_log import RequestLog
+from signerd.store.engine import open_database
+from signerd.store.migration import upgrade
+from signerd_kms.kms import Kms
+from signerd_kms.root_key import Label
+from signerd_kms.seals.key_file import FileSeal
+from signerd_kms.wrapping import LiveKey
+
+NAMES = FirstNames("Local Test", "nl-01", "Amsterdam", "Ada", "ada@example.com")
+
+
+@dataclass
+class SettableClock:
+    """A clock that stands until a test moves it."""
+
+    seconds: int = 1_800_000_000
+
+    def now(self) -> int:
+        return self.seconds
+
+
+@dataclass
+class Deployment:
+    """The parts, and what the first start made."""
+
+    engine: Engine
+    clock: SettableClock
+    kms: Kms
+    store: PlatformStore
+    requests: RequestLog
+    parts: PlatformParts
+    platform: Platform
+    token: str
+    reasons: list[str] = field(default_factory=list[str])
+
+    def list_reasons(self) -> list[str]:
+        return self.reasons
+
+    def pepper(self) -> LiveKey:
+        return self.kms.derive_key(Label.TOKEN_PEPPER)
+
+    @property
+    def admin_parts(self) -> AdminParts:
+        return AdminParts(self.parts, self.requests, self.parts, self)
+
+
+@contextmanager
+def make_deployment(directory: Path) -> Generator[Deployment]:
+    """Start for the first time in a fresh directory."""
+    clock = SettableClock()
+    engine = open_database(directory / "signerd.db")
+    upgrade(engine)
+    audit = AuditLog()
+    kms = Kms.open(engine, FileSeal(directory / "root.key"), clock, audit)
+
+    def pepper() -> LiveKey:
+        return kms.derive_key(Label.TOKEN_PEPPER)
+
+    store = PlatformStore(kms.custodian.store)
+    tokens: list[str] = []
+    platform = bootstrap(store, NAMES, pepper=pepper, deliver_token=tokens.append)
+    requests = RequestLog(kms.custodian.store, audit, clock)
+    parts = PlatformParts(store, kms, pepper)
+    yield Deployment(engine, clock, kms, store, requests, parts, platform, tokens[0])
+    engine.dispose()
