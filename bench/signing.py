@@ -30,6 +30,7 @@ from signerd.dnssec.key_set import KeySet
 from signerd.dnssec.policy import SigningPolicy
 from signerd.dnssec.signature_plan import SigningPlan, plan_signatures
 from signerd.dnssec.signed_zone import assemble
+from signerd.garbage import look_for_cycles_seldom
 from signerd.signer.bulk_signing import carry_out
 from signerd.signer.signing_keys import LocalSigningKey, generate_private_key, read_public_half
 from signerd.validator.report import Report
@@ -102,6 +103,7 @@ def make_key(flags: int) -> LocalSigningKey:
 
 def sign_here(directory: Path, threads: int) -> Outcome:
     """Take the zone through signerd's steps in this process."""
+    look_for_cycles_seldom()
     keys = [make_key(257), make_key(256)]
     key_set, policy, now = KeySet.from_keys(key.dnskey for key in keys), SigningPolicy(), int(time.time())
     steps: dict[str, Cost] = {}

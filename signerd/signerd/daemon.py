@@ -29,6 +29,7 @@ from signerd.control.responder_pool import (
 from signerd.custody import CustodyHolder
 from signerd.dns.name import Name
 from signerd.event_log import EventLog
+from signerd.garbage import look_for_cycles_seldom
 from signerd.log_output import set_up_logging
 from signerd.platform_parts import PlatformParts
 from signerd.progress import TerminalProgress
@@ -69,6 +70,7 @@ def run(config: Config, *, clock: Clock | None = None, on_stage: OnStage | None 
     """
     set_up_logging(config.log)
     harden_process()
+    look_for_cycles_seldom()
     state = StateDirectory(config.state_directory)
     _make_state_directory(state)
     with _lock_state(state):

@@ -17,6 +17,7 @@ WILDCARD_LABEL = b"*"
 
 # Printed with a backslash because the master-file syntax gives them a meaning (RFC 1035, section 5.1).
 _ESCAPED = frozenset(b'".;\\()@$')
+_LENGTH_OCTETS = [bytes((length,)) for length in range(MAX_LABEL_OCTETS + 1)]
 
 
 class BadName(ValueError):
@@ -44,16 +45,14 @@ def join_labels(labels: Sequence[bytes]) -> Name:
     Raises:
         BadName: A label is empty or longer than 63 octets, or the name is longer than 255.
     """
-    parts = bytearray()
+    name = b""
     for label in labels:
         if not 0 < len(label) <= MAX_LABEL_OCTETS:
             raise BadName(f"label of {len(label)} octets; 1 to {MAX_LABEL_OCTETS} are allowed")
-        parts.append(len(label))
-        parts += label
-    parts.append(0)
-    if len(parts) > MAX_NAME_OCTETS:
-        raise BadName(f"name of {len(parts)} octets; {MAX_NAME_OCTETS} are allowed")
-    return Name(bytes(parts))
+        name += _LENGTH_OCTETS[len(label)] + label
+    if len(name) >= MAX_NAME_OCTETS:
+        raise BadName(f"name of {len(name) + 1} octets; {MAX_NAME_OCTETS} are allowed")
+    return Name(name + b"\x00")
 
 
 def count_labels(name: bytes) -> int:

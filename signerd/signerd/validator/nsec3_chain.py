@@ -1,6 +1,7 @@
 """Checks a chain of NSEC3 records against the names of the zone (RFC 5155, section 7.1; RFC 9276)."""
 
 from base64 import b32hexencode
+from collections.abc import Container
 from hashlib import sha1  # the only hash algorithm of NSEC3 (RFC 5155, section 11)
 
 from signerd.dns.name import MAX_NAME_OCTETS, Name, format_name
@@ -37,27 +38,28 @@ def check_nsec3_chain(authority: Authority, ttl: int, findings: FindingCollector
         findings.add(zone.origin, NSEC3, "the apex is too long to have hashed names below it")
         return
     order = sorted(hashed)
+    text = b32hexencode(b"".join(order)).lower()  # a hash is four whole groups of base32: all in one go
     expected_owners: set[Name] = set()
-    bitmaps: dict[frozenset[int], bytes] = {}
+    bitmaps: dict[tuple[int, ...], bytes] = {}
     for index, digest in enumerate(order):
         name = hashed[digest]
-        owner = Name(b"\x20" + b32hexencode(digest).lower() + zone.origin)
+        owner = Name(b"\x20" + text[index * 32 : index * 32 + 32] + zone.origin)
         expected_owners.add(owner)
         rrset = zone.nsec3.get(owner)
-        what = f"{format_name(name)}{' (an empty non-terminal)' if name in empty else ''}"
         if rrset is None:
-            findings.add(owner, NSEC3, f"missing NSEC3 of {what}")
+            findings.add(owner, NSEC3, f"missing NSEC3 of {_describe(name, empty)}")
             continue
-        types = frozenset[int]() if name in empty else _list_types(authority, name)
-        if (bitmap := bitmaps.get(types)) is None:
-            bitmap = bitmaps[types] = make_bitmap(types)
+        # A name's types, and whether it is a delegation, decide its bit map; an empty non-terminal has none.
+        kind = () if name in empty else (name in authority.delegations, *zone.names[name])
+        if (bitmap := bitmaps.get(kind)) is None:
+            bitmap = bitmaps[kind] = make_bitmap(_list_types(authority, name)) if kind else b""
         if rrset.ttl != ttl:
             findings.add(owner, NSEC3, f"TTL {rrset.ttl} of the denial record instead of {ttl} (RFC 9077)")
         next_digest = order[(index + 1) % len(order)]
         if len(rrset.rdatas) != 1:
             findings.add(owner, NSEC3, f"{len(rrset.rdatas)} NSEC3 records instead of 1")
         elif rrset.rdatas[0] != b"".join((head, b"\x14", next_digest, bitmap)):
-            _check_rdata(rrset, head, next_digest, bitmap, what, findings)
+            _check_rdata(rrset, head, next_digest, bitmap, _describe(name, empty), findings)
     for owner in sorted(zone.nsec3.keys() - expected_owners):
         findings.add(owner, NSEC3, "extra NSEC3: no name of the chain has this hash")
 
@@ -89,6 +91,10 @@ def _read_parameters(rrset: RRset | None, apex: Name, findings: FindingCollector
         findings.add(apex, NSEC3PARAM, f"flags {rdata[1]} instead of 0 (RFC 5155, section 4.1.2)")
         return None
     return rdata
+
+
+def _describe(name: Name, empty: Container[Name]) -> str:
+    return f"{format_name(name)}{' (an empty non-terminal)' if name in empty else ''}"
 
 
 def _list_types(authority: Authority, name: Name) -> frozenset[int]:

@@ -64,7 +64,7 @@ class SignatureChecker:
             for ident, found in self._all_keys.items()
             if (good := tuple(key for key in found if not key.is_revoked))
         }
-        self._algorithms = frozenset(key.algorithm for key in keys if not key.is_revoked)
+        self._algorithms = sorted({key.algorithm for key in keys if not key.is_revoked})
         self._times: dict[tuple[int, int], str | None] = {}
 
     def check(self, rrset: RRset) -> list[Job]:
@@ -107,8 +107,12 @@ class SignatureChecker:
                 jobs.append(Job(rrset, signature, keys))
             if reason is not None:
                 self._findings.add(owner, rdatatype, f"RRSIG by key {tag} algorithm {algorithm}: {reason}")
-        for algorithm in self._algorithms.difference([ident[0] for ident in seen]):  # RFC 4035, section 2.2
-            self._findings.add(owner, rdatatype, f"missing RRSIG: none of algorithm {algorithm}")
+        for algorithm in self._algorithms:  # RFC 4035, section 2.2
+            for ident in seen:
+                if ident[0] == algorithm:
+                    break
+            else:
+                self._findings.add(owner, rdatatype, f"missing RRSIG: none of algorithm {algorithm}")
         return jobs
 
     def _check_times(self, expiration: int, inception: int) -> str | None:

@@ -143,8 +143,10 @@ def _check_parent(
 ) -> None:
     origin, apex = zone.origin, zone.names[zone.origin]
     usable = {key.rdata for key in keys if not key.is_revoked}
+    at_apex = [job for job in jobs if job.rrset.owner == origin]
     signers = {
-        number: usable & find_verifying_keys([job for job in jobs if job.rrset is apex.get(number)], origin)
+        number: usable
+        & find_verifying_keys([job for job in at_apex if job.rrset is apex.get(number)], origin)
         for number in _KEY_TYPES
     }
     check_ds(origin, ds, signers[DNSKEY], findings)

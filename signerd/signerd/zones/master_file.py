@@ -134,7 +134,8 @@ class _Reader:
         self._last_ttl: int | None = None  # without $TTL the last one stated (RFC 1035, section 5.1)
         self._open_files: list[Path] = []  # resolved, outermost first
         self._types = dict(_TYPES)  # also as spelled in the file
-        self._owners: tuple[str, Name] = ("", origin)
+        self._owners: tuple[str, Name] = ("", origin)  # the last one, as in the file and as a name
+        self._stated_ttl: tuple[str, int] = ("", 0)  # likewise
 
     def read_file(self, path: Path) -> None:
         """Read one file to its end.
@@ -203,8 +204,11 @@ class _Reader:
             upper = token.upper()
             if upper in _CLASSES and not has_class:
                 has_class = True
+            elif ttl is None and token == self._stated_ttl[0]:
+                ttl = self._stated_ttl[1]
             elif token[0].isdecimal() and ttl is None and (seconds := parse_ttl(token)) is not None:
                 ttl = _check_ttl(seconds)
+                self._stated_ttl = token, ttl
             elif upper in _OTHER_CLASSES or upper.startswith("CLASS"):
                 raise _BadEntry(f"class {token[:40]}; only IN is served")
             else:

@@ -32,7 +32,15 @@ class _Draft:
     def __init__(self, ttl: int, place: Place, rdata: bytes) -> None:
         self.ttl = ttl
         self.place = place
-        self.rdatas: dict[bytes, None] = {rdata: None}  # a dict for its order
+        self.rdatas: tuple[bytes, ...] | dict[bytes, None] = (rdata,)  # from the second on a dict
+
+    def add(self, rdata: bytes) -> bool:
+        """Take another record; say if it is a new one."""
+        if isinstance(self.rdatas, tuple):  # most RRsets have one record, and a dictionary is large
+            self.rdatas = dict.fromkeys(self.rdatas)
+        known = len(self.rdatas)
+        self.rdatas[rdata] = None
+        return len(self.rdatas) > known
 
 
 class Positions:
@@ -85,10 +93,8 @@ class RecordCollection:
         if ttl != draft.ttl:
             self._unequal.setdefault((owner, rdatatype), [draft.place]).append(place)
             draft.ttl = min(ttl, draft.ttl)
-        if rdata in draft.rdatas:
+        if not draft.add(rdata):
             self._report_duplicate(owner, rdatatype, place)
-        else:
-            draft.rdatas[rdata] = None
 
     def _report_out_of_zone(self, owner: Name, place: Place) -> None:
         # Not an error: generated files often carry addresses of name servers elsewhere; they are never served
@@ -116,19 +122,20 @@ class RecordCollection:
                 f"the lowest, {self.drafts[owner][rdatatype].ttl}, is used; see {shown}"
             )
             self.notices.add(Severity.WARNING, places[0].file, places[0].line, reason)
+        make = self._make_rrset
         names = {
             owner: {
-                rdatatype: self._make_rrset(owner, rdatatype, draft) for rdatatype, draft in types.items()
+                rdatatype: RRset(owner, rdatatype, draft.ttl, draft.rdatas)
+                if isinstance(draft.rdatas, tuple)
+                else make(owner, rdatatype, draft, draft.rdatas)
+                for rdatatype, draft in types.items()
             }
             for owner, types in self.drafts.items()
         }
         self._check_soa(names, file)
         return None if self.notices.has_errors else Zone(self.origin, names)
 
-    def _make_rrset(self, owner: Name, rdatatype: int, draft: _Draft) -> RRset:
-        rdatas = draft.rdatas
-        if len(rdatas) == 1:
-            return RRset(owner, rdatatype, draft.ttl, (*rdatas,))
+    def _make_rrset(self, owner: Name, rdatatype: int, draft: _Draft, rdatas: dict[bytes, None]) -> RRset:
         if rdatatype in NAME_LAYOUTS:
             folded: dict[bytes, bytes] = {}
             for (

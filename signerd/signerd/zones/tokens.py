@@ -15,14 +15,17 @@ MAX_ENTRY_CHARACTERS = 1 << 20
 # section 2.1).
 _TOKEN = re.compile(
     r"""
-      (?P<space>[ \t\r\f\v]+)
-    | (?P<word>(?:[^ \t\r\n\f\v"();\\]|\\.)+(?:(?<==)"(?:[^"\\\n]|\\.)*")?)
+    [ \t\r\f\v]*+(?:
+      (?P<word>(?:[^ \t\r\n\f\v"();\\]|\\.)+(?:(?<==)"(?:[^"\\\n]|\\.)*")?)
     | (?P<quoted>"(?:[^"\\\n]|\\.)*")
     | (?P<comment>;[^\n]*)
     | (?P<mark>[\n()])
+    | (?P<end>\Z)
+    )
     """,
     re.VERBOSE,
 )
+_BLANKS = " \t\r\f\v"
 # Lines with none of these are cut with str.split(), to which some controls and octets above 127 are blanks.
 _NEEDS_CARE = re.compile(r'["();\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xff]')
 _TTL_UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -86,15 +89,15 @@ def _split_entry(lines: list[str], index: int) -> tuple[Entry, int]:
             if match is None:
                 reason = (
                     "unterminated quoted string"
-                    if line[position] == '"'
+                    if line[position:].lstrip(_BLANKS)[0] == '"'
                     else "backslash at the end of the line"
                 )
                 return Entry(index, True, [], reason), index
             position = match.end()
-            match match.lastgroup:
+            match kind := match.lastgroup:
                 case "word" | "quoted":
-                    tokens.append(match[0])
-                case "mark" if match[0] == "(":
+                    tokens.append(match[kind])
+                case "mark" if match[kind] == "(":
                     depth += 1
                 case "mark":
                     depth -= 1
