@@ -5,7 +5,7 @@ With wildcards (RFC 4592), DNAME (RFC 6672), negative answers (RFC 2308), DNSSEC
 beside a positive answer, and nothing additional except the addresses of a referral's name servers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from signerd.dns import rcode as rc
 from signerd.dns import rdatatype as rt
@@ -14,14 +14,18 @@ from signerd.dns.ede import ExtendedError
 from signerd.dns.name import MAX_NAME_OCTETS, Name, is_subdomain
 from signerd.dns.response import AA, TC, Answer, SectionWriter
 from signerd.dns.rrset import RRset
-from signerd.dns.zone_index import Kind, Position, ZoneIndex
+from signerd.dns.zone_index import CUT, DNAME, NODE, NOTHING, WILDCARD, Position, ZoneIndex
 from signerd.dns.zone_records import write_zone_records
 from signerd.dns.zone_set import ZoneSet
 
+# Bounds of the memory that referrals take, some megabytes.
+MAX_REFERRALS = 4096
+MAX_REFERRAL_OCTETS = 2048
 MAX_ALIASES = 16  # bounds the work of one query; longer chains are for the resolver to follow
 
 # RFC 8482, section 4.1, lets the server choose one RRset. What a curious client may want comes first.
 _ANY_PREFERENCE = (rt.CNAME, rt.A, rt.AAAA, rt.MX, rt.NS, rt.SOA, rt.TXT)
+_NOT_STORED = frozenset({rt.ANY, rt.RRSIG})  # types to ask for that no RRset has
 _SIGNER_TYPES = frozenset({rt.NSEC, rt.NSEC3PARAM, rt.DNSKEY, rt.CDS, rt.CDNSKEY})
 
 _ERRORS = {
@@ -57,23 +61,76 @@ def answer_question(zones: ZoneSet, name: Name, rdatatype: int, *, wants_dnssec:
         parent = None if parent_apex is None else zones.zones[parent_apex]
         if parent is not None:
             position = parent.search(name)
-            if position.kind is not Kind.DNAME and (position.kind is not Kind.CUT or position.name == name):
+            if position.kind is not DNAME and (position.kind is not CUT or position.name == name):
                 index = parent
         elif parent_apex is not None:
             index = None
     if index is None:
         return refuse(ExtendedError.NOT_READY)
-    response = _Response(zones, rdatatype)
-    response.resolve(index, name)
-    return response.render(index, name, wants_dnssec=wants_dnssec, limit=limit)
+    position = index.search(name)
+    kind = position.kind
+    answer: Answer | None = None
+    if kind is NODE or kind is NOTHING:
+        answer = _answer_at_once(index, name, rdatatype, position, wants_dnssec=wants_dnssec, limit=limit)
+    elif kind is CUT and (rdatatype != rt.DS or position.name != name):
+        # The names below a cut have the same referral: remembered without what stands before the cut.
+        key = position.name, len(name), wants_dnssec, limit
+        answer = zones.referrals.get(key)
+        if answer is None:
+            answer = _refer(zones, index, position, name, wants_dnssec=wants_dnssec, limit=limit)
+            if len(zones.referrals) >= MAX_REFERRALS:
+                zones.referrals.clear()
+            if len(answer.records) <= MAX_REFERRAL_OCTETS:
+                zones.referrals[key] = answer
+    if answer is not None:
+        return answer
+    response = _Response(zones, rdatatype, wants_dnssec=wants_dnssec)
+    response.resolve(index, name, position)
+    return response.render(index, name, limit=limit)
+
+
+def _answer_at_once(
+    index: ZoneIndex, name: Name, rdatatype: int, position: Position, *, wants_dnssec: bool, limit: int
+) -> Answer | None:
+    """Give the answer if it is one RRset, or the proof that there is none; None if it takes more work."""
+    rcode = rc.NOERROR
+    types = position.types
+    rrset = types.get(rdatatype)
+    answer: Sequence[RRset] = ()
+    authority: Sequence[RRset] = ()
+    if rrset is not None:
+        answer = (rrset,)
+    elif rdatatype in _NOT_STORED or rt.CNAME in types:
+        return None
+    else:
+        proof = Proof(index, is_wanted=wants_dnssec)
+        if position.kind is NODE:
+            proof.prove_no_data(name)
+        else:
+            rcode = rc.NXDOMAIN
+            proof.prove_no_name(name, position.name, position.next_closer)
+        authority = [index.negative_soa, *proof.rrsets]
+    written = write_zone_records(index, name, answer, authority, with_signatures=wants_dnssec, limit=limit)
+    return None if written is None else Answer(rcode, AA, written[0], 0, written[1])
+
+
+def _refer(
+    zones: ZoneSet, index: ZoneIndex, position: Position, name: Name, *, wants_dnssec: bool, limit: int
+) -> Answer:
+    """Give the referral for all names that end in a cut and are as long as this one."""
+    response = _Response(zones, rt.NS, wants_dnssec=wants_dnssec)
+    response.refer(index, position)
+    cut = position.name
+    return response.render(index, cut, limit=limit, octets_before=len(name) - len(cut))
 
 
 class _Response:
     """The sections of a response in the making."""
 
-    def __init__(self, zones: ZoneSet, rdatatype: int) -> None:
+    def __init__(self, zones: ZoneSet, rdatatype: int, *, wants_dnssec: bool) -> None:
         self._zones = zones
         self._type = rdatatype
+        self._wants_dnssec = wants_dnssec
         self._rcode = rc.NOERROR
         self._flags = AA
         self._answer: list[RRset] = []
@@ -82,7 +139,7 @@ class _Response:
         self._required_glue: list[RRset] = []
         self._optional_glue: list[RRset] = []
 
-    def resolve(self, index: ZoneIndex, name: Name) -> None:
+    def resolve(self, index: ZoneIndex, name: Name, position: Position) -> None:
         """Fill the sections, following aliases through all zones served here."""
         seen: set[Name] = set()
         target: Name | None = name
@@ -93,25 +150,25 @@ class _Response:
                 if found is None:
                     return
                 index = found
+                position = index.search(target)
             seen.add(target)
-            target = self._resolve_one(index, target)
+            target = self._resolve_one(index, target, position)
 
-    def _resolve_one(self, index: ZoneIndex, name: Name) -> Name | None:
+    def _resolve_one(self, index: ZoneIndex, name: Name, position: Position) -> Name | None:
         """Take one turn of the algorithm; give the next name if this one is an alias."""
-        position = index.search(name)
         kind = position.kind
-        if kind is Kind.NODE:
+        if kind is NODE:
             return self._answer_node(index, name, position.types)
-        if kind is Kind.CUT:
+        if kind is CUT:
             if self._type == rt.DS and position.name == name:
                 return self._answer_node(index, name, position.types, is_cut=True)
-            self._refer(index, position)
+            self.refer(index, position)
             return None
-        if kind is Kind.DNAME:
+        if kind is DNAME:
             return self._redirect(name, position)
-        proof = Proof(index)
+        proof = Proof(index, is_wanted=self._wants_dnssec)
         self._proofs.append(proof)
-        if kind is Kind.WILDCARD:
+        if kind is WILDCARD:
             return self._answer_wildcard(index, name, position, proof)
         self._rcode = rc.NXDOMAIN
         self._authority.append(index.negative_soa)
@@ -129,7 +186,7 @@ class _Response:
         if alias is not None and self._type != rt.CNAME:
             self._answer.append(alias)
             return Name(alias.rdatas[0].lower())
-        proof = Proof(index)
+        proof = Proof(index, is_wanted=self._wants_dnssec)
         proof.prove_no_data(name)
         self._proofs.append(proof)
         self._authority.append(index.negative_soa)
@@ -183,14 +240,14 @@ class _Response:
         self._answer.append(RRset(name, rt.CNAME, dname.ttl, (target,)))
         return None if self._type in (rt.CNAME, rt.ANY) else Name(target.lower())
 
-    def _refer(self, index: ZoneIndex, position: Position) -> None:
+    def refer(self, index: ZoneIndex, position: Position) -> None:
         """RFC 1034, section 4.3.2, step 3b."""
         if not self._answer:
             self._flags = 0
         cut, types = position.name, position.types
         servers = types[rt.NS]
         self._authority.append(servers)
-        proof = Proof(index)
+        proof = Proof(index, is_wanted=self._wants_dnssec)
         if rt.DS in types:
             proof.rrsets.append(types[rt.DS])
         else:
@@ -207,29 +264,36 @@ class _Response:
     @staticmethod
     def _find_addresses(index: ZoneIndex, server: Name) -> list[RRset]:
         position = index.search(server)
-        if position.kind is Kind.CUT:
+        if position.kind is CUT:
             types = index.find_types(server)
-        elif position.kind is Kind.NODE:
+        elif position.kind is NODE:
             types = position.types
         else:
             return []
         return [types[number] for number in (rt.A, rt.AAAA) if number in types]
 
-    def render(self, index: ZoneIndex, name: Name, *, wants_dnssec: bool, limit: int) -> Answer:
-        """Write the sections, as many as fit."""
+    def render(self, index: ZoneIndex, name: Name, *, limit: int, octets_before: int = 0) -> Answer:
+        """Write the sections, as many as fit.
+
+        Args:
+            index: The zone of the question.
+            name: Of the question, or an end of it.
+            limit: Octets of the message.
+            octets_before: What the question's name has before that end.
+        """
+        wants_dnssec = self._wants_dnssec
         authority = self._authority
         if wants_dnssec and self._proofs:
             # Proofs along a chain of aliases can share an RRset; a section has it once (RFC 2181, section 5).
             proofs = {id(rrset): rrset for proof in self._proofs for rrset in proof.rrsets}
             authority = authority + list(proofs.values())
-        if not self._required_glue and not self._optional_glue:
+        if not self._required_glue and not self._optional_glue and not octets_before:
             written = write_zone_records(
-                index, name, (self._answer, authority), with_signatures=wants_dnssec, limit=limit
+                index, name, self._answer, authority, with_signatures=wants_dnssec, limit=limit
             )
             if written is not None:
-                (answers, authorities), records = written
-                return Answer(self._rcode, self._flags, (answers << 16 | authorities).to_bytes(4), 0, records)
-        writer = SectionWriter(name, limit)
+                return Answer(self._rcode, self._flags, written[0], 0, written[1])
+        writer = SectionWriter(name, limit, octets_before=octets_before)
         put = writer.put
         counts = [0, 0]
         for section, rrsets in enumerate((self._answer, authority)):

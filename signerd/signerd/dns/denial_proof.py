@@ -12,15 +12,19 @@ class Proof:
 
     __slots__ = ("_chain", "_index", "rrsets")
 
-    def __init__(self, index: ZoneIndex) -> None:
-        """Begin with nothing; a zone without a chain proves nothing."""
+    def __init__(self, index: ZoneIndex, *, is_wanted: bool = True) -> None:
+        """Begin with nothing; a zone without a chain proves nothing, nor is anything proved if not wanted."""
         self._index = index
-        self._chain = index.denial
+        self._chain = index.denial if is_wanted else None
         self.rrsets: list[RRset] = []
 
     def _add(self, rrset: RRset | None) -> None:
-        if rrset is not None and not any(rrset is other for other in self.rrsets):
-            self.rrsets.append(rrset)
+        if rrset is None:
+            return
+        for other in self.rrsets:
+            if other is rrset:
+                return
+        self.rrsets.append(rrset)
 
     def prove_no_data(self, name: Name) -> None:
         """Prove that an existing name lacks a type (RFC 4035, 3.1.3.1; RFC 5155, 7.2.3 and 7.2.4).
@@ -42,14 +46,21 @@ class Proof:
 
     def prove_no_name(self, name: Name, encloser: Name, next_closer: Name) -> None:
         """Prove that neither a name nor its wildcard exists (RFC 4035, 3.1.3.2; RFC 5155, 7.2.2)."""
-        wildcard = Name(b"\x01*" + encloser)
         match self._chain:
+            case Nsec3Chain() as chain:
+                found = chain.find_encloser(encloser)
+                while found is None and len(encloser) > len(self._index.apex):
+                    # Left out of the chain by opt-out: the closest provable encloser takes its place.
+                    next_closer, encloser = encloser, Name(encloser[1 + encloser[0] :])
+                    found = chain.find_encloser(encloser)
+                if found is not None:
+                    match, no_wildcard = found
+                    self._add(match)
+                    self._add(chain.find_cover(next_closer))
+                    self._add(no_wildcard)
             case NsecChain() as chain:
                 self._add(chain.find(name))
-                self._add(chain.find(wildcard))
-            case Nsec3Chain() as chain:
-                proven = self._prove_closest_encloser(chain, next_closer)
-                self._add(chain.find_cover(wildcard if proven == encloser else Name(b"\x01*" + proven)))
+                self._add(chain.find(Name(b"\x01*" + encloser)))
             case None:
                 pass
 

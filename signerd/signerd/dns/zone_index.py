@@ -25,8 +25,8 @@ class Kind(Enum):
     NOTHING = 5  # neither exists
 
 
-# Taking a member out of an Enum costs more than the rest of a step of the search.
-_NODE, _CUT, _DNAME, _WILDCARD, _NOTHING = Kind
+# Taking a member out of an Enum costs more than a step of a search does.
+NODE, CUT, DNAME, WILDCARD, NOTHING = Kind
 
 
 class Position(NamedTuple):
@@ -158,7 +158,7 @@ class ZoneIndex:
         apex = self.apex
         excess = len(name) - len(apex)
         if excess and rt.DNAME in names[apex]:
-            return Position(_DNAME, names[apex], apex, name)
+            return Position(DNAME, names[apex], apex, name)
         position = 0
         encloser = next_closer = node = name  # the closest encloser, and what is one label longer
         types: Mapping[int, RRset] | None = None  # of the encloser; None: not found yet
@@ -179,13 +179,13 @@ class ZoneIndex:
             position += 1 + name[position]
             node = Name(name[position:])
         if stop is not None:
-            return Position(_CUT if rt.NS in stop_types else _DNAME, stop_types, stop, name)
+            return Position(CUT if rt.NS in stop_types else DNAME, stop_types, stop, name)
         if types is None:
             if not excess:
-                return Position(_NODE, names[apex], name, name)
+                return Position(NODE, names[apex], name, name)
             encloser = apex
         elif encloser is name:
-            return Position(_NODE, types, name, name)
+            return Position(NODE, types, name, name)
         return self._search_wildcard(encloser, next_closer)
 
     def _search_wildcard(self, encloser: Name, next_closer: Name) -> Position:
@@ -193,7 +193,7 @@ class ZoneIndex:
         wildcard = Name(b"\x01*" + encloser)
         types = self._names.get(wildcard)
         if types is not None:
-            return Position(_WILDCARD, types, wildcard, next_closer)
+            return Position(WILDCARD, types, wildcard, next_closer)
         if wildcard in self.children:
-            return Position(_WILDCARD, _NO_TYPES, wildcard, next_closer)
-        return Position(_NOTHING, _NO_TYPES, encloser, next_closer)
+            return Position(WILDCARD, _NO_TYPES, wildcard, next_closer)
+        return Position(NOTHING, _NO_TYPES, encloser, next_closer)

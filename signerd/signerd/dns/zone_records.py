@@ -25,23 +25,25 @@ _PLENTY = 65535
 def write_zone_records(
     index: ZoneIndex,
     name: Name,
-    sections: Sequence[Sequence[RRset]],
+    answer: Sequence[RRset],
+    authority: Sequence[RRset],
     *,
     with_signatures: bool,
     limit: int,
-) -> tuple[list[int], bytes] | None:
+) -> tuple[bytes, bytes] | None:
     """Write sections behind a question.
 
     Args:
         index: The zone of all the RRsets.
         name: Of the question, lower-cased; in the zone.
-        sections: What to write.
+        answer: What to write.
+        authority: What to write after that.
         with_signatures: Whether signatures are written.
         limit: Octets of the message.
 
     Returns:
-        The number of records of each section, and the records; None if it takes a `SectionWriter`: RDATA
-        is to be compressed, not everything fits, or pointers do not reach far enough.
+        The number of records of each section, two octets each, and the records; None if it takes a
+        `SectionWriter`: RDATA is to be compressed, not everything fits, or pointers do not reach far enough.
     """
     name_octets, apex_octets = len(name), len(index.apex)
     excess = name_octets - apex_octets
@@ -51,8 +53,8 @@ def write_zone_records(
     apex_reference = _REFERENCES[HEADER_OCTETS + excess] if apex_octets > 1 else b"\x00"
     offset = HEADER_OCTETS + name_octets + QUESTION_REST
     pieces: list[bytes] = []
-    counts: list[int] = []
-    for rrsets in sections:
+    counts = 0
+    for rrsets in (answer, authority):
         count = 0
         for rrset in rrsets:
             if offset > MAX_TARGET:
@@ -91,8 +93,8 @@ def write_zone_records(
                     pieces.append(octets)
                     offset += len(octets)
                     count += 1
-        counts.append(count)
-    return (counts, b"".join(pieces)) if offset <= limit else None
+        counts = counts << 16 | count
+    return (counts.to_bytes(4), b"".join(pieces)) if offset <= limit else None
 
 
 def _write_negative_soa(index: ZoneIndex, excess: int, *, with_signatures: bool) -> tuple[int, bytes]:

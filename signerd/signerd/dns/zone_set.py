@@ -3,17 +3,22 @@
 from collections.abc import Mapping
 
 from signerd.dns.name import ROOT, Name
+from signerd.dns.response import Answer
 from signerd.dns.zone_index import ZoneIndex
 
 
 class ZoneSet:
-    """Zones by apex. None stands for a zone that is configured but of which there is no data yet."""
+    """Zones by apex. None stands for a zone that is configured but of which there is no data yet.
 
-    __slots__ = ("_zones",)
+    Only `referrals` fills while it is used: by cut, octets of the question's name, DO and limit.
+    """
+
+    __slots__ = ("_zones", "referrals")
 
     def __init__(self, zones: Mapping[Name, ZoneIndex | None] | None = None) -> None:
         """Copy the mapping."""
         self._zones = dict(zones or {})
+        self.referrals: dict[tuple[Name, int, bool, int], Answer] = {}
 
     @property
     def zones(self) -> Mapping[Name, ZoneIndex | None]:
