@@ -35,6 +35,7 @@ class Endpoint:
     Attributes:
         method: In capitals; GET serves HEAD too.
         pattern: The path as sent, `/v1/kms/{region}/keys/{key}`; a name stands for one segment, not empty.
+            `{path...}` stands for all that is left, slashes included, and may have one literal after it.
         handle: Does the work in a worker thread, so it may block on SQL and cryptography.
         action: What is permitted or not, such as `kms:Encrypt`.
         summary: One line for the OpenAPI document.
@@ -78,6 +79,7 @@ class OpenEndpoint:
 
 
 AnyEndpoint = Endpoint | OpenEndpoint
+_REST: Final = "...}"
 
 
 @dataclass(slots=True)
@@ -85,6 +87,7 @@ class _Node:
     literals: dict[str, "_Node"] = field(default_factory=dict[str, "_Node"])
     parameter: "_Node | None" = None
     methods: dict[str, AnyEndpoint] = field(default_factory=dict[str, AnyEndpoint])
+    rest: "dict[str, _Node]" = field(default_factory=dict[str, "_Node"])  # by the literal after it, or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,11 @@ class RouteTable:
             if not endpoint.action:
                 raise ValueError(f"{endpoint.method} {endpoint.pattern} has no action")
             node = self._root
-            for segment in endpoint.pattern.removeprefix("/").split("/"):
+            segments = endpoint.pattern.removeprefix("/").split("/")
+            for index, segment in enumerate(segments):
+                if segment.endswith(_REST):
+                    node = node.rest.setdefault("/".join(segments[index + 1 :]), _Node())
+                    break
                 if _is_parameter(segment):
                     node.parameter = node = node.parameter or _Node()
                 else:
@@ -136,14 +143,15 @@ class RouteTable:
         if not path.startswith("/"):
             return None
         values: list[str] = []
-        node = _walk(self._root, path[1:].split("/"), 0, values)
+        looked_for = "GET" if method == "HEAD" else method
+        node = _walk(self._root, path[1:].split("/"), 0, values, looked_for)
         if node is None:
             return None
-        endpoint = node.methods.get("GET" if method == "HEAD" else method)
+        endpoint = node.methods.get(looked_for)
         allowed = sorted([*node.methods, "HEAD"] if "GET" in node.methods else node.methods)
         if endpoint is None:
             return Match(None, allowed, {})
-        names = [part[1:-1] for part in endpoint.pattern.split("/") if _is_parameter(part)]
+        names = [_name_parameter(part) for part in endpoint.pattern.split("/") if _is_parameter(part)]
         return Match(endpoint, allowed, dict(zip(names, values, strict=True)))
 
 
@@ -151,17 +159,37 @@ def _is_parameter(segment: str) -> bool:
     return segment.startswith("{") and segment.endswith("}")
 
 
-def _walk(node: _Node, segments: Sequence[str], index: int, values: list[str]) -> _Node | None:
+def _name_parameter(segment: str) -> str:
+    return segment[1:-1].removesuffix("...")
+
+
+def _walk(node: _Node, segments: Sequence[str], index: int, values: list[str], method: str) -> _Node | None:
     """Go down the tree, and back where a literal led nowhere; the depth is that of the longest pattern."""
     if index == len(segments):
         return node if node.methods else None
     segment = segments[index]
     literal = node.literals.get(segment)
-    if literal is not None and (found := _walk(literal, segments, index + 1, values)) is not None:
+    if literal is not None and (found := _walk(literal, segments, index + 1, values, method)) is not None:
         return found
     if node.parameter is not None and segment:
         values.append(segment)
-        if (found := _walk(node.parameter, segments, index + 1, values)) is not None:
+        if (found := _walk(node.parameter, segments, index + 1, values, method)) is not None:
             return found
         values.pop()
-    return None
+    return _take_rest(node, segments[index:], values, method)
+
+
+def _take_rest(node: _Node, segments: Sequence[str], values: list[str], method: str) -> _Node | None:
+    """Match what is left. A literal at its end counts only for the methods that patterns with it have."""
+    if not node.rest:
+        return None
+    last, plain = segments[-1], node.rest.get("")
+    ended = node.rest.get(last) if last and len(segments) > 1 else None
+    if ended is not None and (plain is None or method in ended.methods):
+        values.append("/".join(segments[:-1]))
+        return ended
+    if plain is not None:
+        values.append("/".join(segments))
+        if ended is not None and method not in plain.methods:  # so that 405 names all methods
+            return _Node(methods={**plain.methods, **ended.methods})
+    return plain

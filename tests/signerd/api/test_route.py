@@ -93,3 +93,57 @@ def test_a_query_is_decoded_once_and_blank_values_are_absent() -> None:
 def test_a_query_that_cannot_be_understood_is_refused(octets: bytes) -> None:
     with pytest.raises(MalformedRequest):
         parse_query(octets)
+
+
+REST = RouteTable(
+    [
+        make("GET", "/v1/secrets/{region}/secret/{path...}"),
+        make("DELETE", "/v1/secrets/{region}/secret/{path...}"),
+        make("POST", "/v1/secrets/{region}/secret/{path...}/value"),
+        make("DELETE", "/v1/secrets/{region}/secret/{path...}/versions"),
+        make("GET", "/v1/secrets/{region}/secret"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "suffix", "rest"),
+    [
+        ("GET", "/app", "", "app"),
+        ("GET", "/app/prod/db", "", "app/prod/db"),
+        ("GET", "/app/value", "", "app/value"),
+        ("GET", "/value", "", "value"),
+        ("GET", "//app//", "", "/app//"),
+        ("POST", "/app/value", "/value", "app"),
+        ("POST", "/app/value/value", "/value", "app/value"),
+        ("DELETE", "/app/versions", "/versions", "app"),
+        ("DELETE", "/app/value", "", "app/value"),
+        ("GET", "/a%2Fb", "", "a%2Fb"),
+    ],
+)
+def test_the_rest_of_a_path_is_one_value_and_a_suffix_counts_for_its_methods_alone(
+    method: str, path: str, suffix: str, rest: str
+) -> None:
+    match = REST.find(method, f"/v1/secrets/nl-01/secret{path}")
+    assert match is not None
+    assert match.endpoint is not None
+    assert match.endpoint.pattern == "/v1/secrets/{region}/secret/{path...}" + suffix
+    assert match.path == {"region": "nl-01", "path": rest}
+
+
+def test_a_method_that_no_pattern_of_the_rest_has_is_not_allowed() -> None:
+    match = REST.find("PUT", "/v1/secrets/nl-01/secret/app/value")
+    assert match is not None
+    assert match.endpoint is None
+    assert match.allowed == ["DELETE", "GET", "HEAD", "POST"]
+    match = REST.find("POST", "/v1/secrets/nl-01/secret/app")
+    assert match is not None
+    assert match.endpoint is None
+    assert match.allowed == ["DELETE", "GET", "HEAD"]
+
+
+def test_without_a_rest_the_shorter_pattern_is_meant() -> None:
+    match = REST.find("GET", "/v1/secrets/nl-01/secret")
+    assert match is not None
+    assert match.endpoint is not None
+    assert match.endpoint.pattern == "/v1/secrets/{region}/secret"
