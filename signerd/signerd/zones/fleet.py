@@ -1,7 +1,7 @@
 """All zones of the server: which there are, their keepers, and the watch over their files."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,10 @@ import trio
 from signerd.dns.name import Name
 from signerd.zones.file_watch import FileWatch, take_fingerprints
 from signerd.zones.keeper import Outcome, ZoneKeeper
-from signerd.zones.manifest import read_manifest, write_manifest
+from signerd.zones.manifest import BadManifest, read_manifest, write_manifest
 from signerd.zones.notice import Notice
 from signerd.zones.publication import Publication, clean_removed
-from signerd.zones.zone_directory import zone_directory_name
+from signerd.zones.zone_directory import list_zone_directories, zone_directory_name
 from signerd.zones.zone_list import ZoneEntry, format_zone_name
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class ZoneFleet:
         self._watch = FileWatch()
         self._nursery: trio.Nursery | None = None
         self._changing = trio.Lock()
+        self._is_manifest_stale = False
         self.notices: tuple[Notice, ...] = ()
 
     @property
@@ -80,21 +81,39 @@ class ZoneFleet:
                 logger.error("%s", notice)
         self.notices = notices
         known = dict(zones)
-        published = self._options.published
-        if (published / "manifest.json").exists():
-            for listed in read_manifest(published):
-                # its file is gone, but a zone is not dropped because a file is
-                if listed.name not in known:
-                    known[listed.name] = ZoneEntry(listed.name, None, self._options.default_policy)
+        for name in self._list_published():
+            # its file is gone, but a zone is not dropped because a file is
+            if name not in known:
+                known[name] = ZoneEntry(name, None, self._options.default_policy)
         return known
+
+    def _list_published(self) -> list[Name]:
+        published = self._options.published
+        try:
+            return [listed.name for listed in read_manifest(published)]
+        except FileNotFoundError:
+            logger.debug("no list of zones in %s", published)
+        except BadManifest as error:
+            logger.error("%s; it is made anew from the directories of published zones", error)
+        self._is_manifest_stale = True
+        return list_zone_directories(published)
 
     def prepare(self) -> dict[Name, ZoneEntry]:
         """Bring the manifest up to date before anything else starts; for a worker thread."""
         published = self._options.published
         published.mkdir(parents=True, exist_ok=True)
-        clean_removed(published)
+        try:
+            clean_removed(published)
+        except OSError as error:
+            logger.error("what is left of forgotten zones cannot be removed: %s", error)
         known = self.list_known()
-        write_manifest(published, known)
+        try:
+            write_manifest(published, known)
+        except OSError as error:  # a full disk; the zones of the last time are served from the one there is
+            logger.error("the list of zones cannot be written: %s", error)
+            self._is_manifest_stale = True
+        else:
+            self._is_manifest_stale = False
         return known
 
     async def run(
@@ -145,25 +164,29 @@ class ZoneFleet:
                 for name, entry in known.items()
                 if entry.file is not None and name in self._keepers and self._keepers[name].entry.file is None
             ]
-            if not entries and not returned:
-                return
             for entry in (*entries, *returned):
                 await self._take_in(entry)
-            await self._write_manifest()
+            if entries or returned or self._is_manifest_stale:
+                try:
+                    await self._write_manifest(list(self._keepers))
+                except OSError as error:
+                    if not self._is_manifest_stale:
+                        logger.error("the list of zones cannot be written: %s", error)
+                    self._is_manifest_stale = True  # tried again at the next look
 
     async def _take_in(self, entry: ZoneEntry) -> None:
         logger.info("zone %s: taken in from %s", entry.text, entry.file)
         if (old := self._keepers.pop(entry.name, None)) is not None:
-            old.stop()
+            await old.end()
         keeper = self._make_keeper(entry)
         await keeper.restore()
         self._keepers[entry.name] = keeper
         assert self._nursery is not None  # noqa: S101  # `run` set it before anything can call this
         self._nursery.start_soon(keeper.run)
 
-    async def _write_manifest(self) -> None:
-        names = list(self._keepers)
+    async def _write_manifest(self, names: Collection[Name]) -> None:
         await trio.to_thread.run_sync(write_manifest, self._options.published, names)
+        self._is_manifest_stale = False
         await self._announce({"zones": True})
 
     async def reload(self, name: Name | None) -> dict[str, Outcome]:
@@ -215,8 +238,8 @@ class ZoneFleet:
                     f"zone {entry.text} still has its file {entry.file} or is listed in the configuration; "
                     "remove that first"
                 )
-            keeper.stop()
+            await self._write_manifest([other for other in self._keepers if other != name])
             del self._keepers[name]
-            await self._write_manifest()
+            await keeper.end()
             publication = Publication(self._options.published / zone_directory_name(name))
             await trio.to_thread.run_sync(publication.remove)

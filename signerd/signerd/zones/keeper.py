@@ -51,6 +51,7 @@ class ZoneKeeper:
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
         self._read_file = True
+        self._is_ended = False
         self.started = trio.Event()  # set when the first attempt is over
 
     @property
@@ -72,9 +73,12 @@ class ZoneKeeper:
         self._read_file |= read_file
         self._wake.set()
 
-    def stop(self) -> None:
-        """End `run`."""
+    async def end(self) -> None:
+        """End `run`, and wait until nothing is at work on the zone: another keeper may take it over then."""
+        self._is_ended = True
         self._scope.cancel()
+        async with self._busy:
+            pass
 
     async def reload(self) -> Outcome:
         """Read the zone file now, and say what came of it."""
@@ -110,6 +114,8 @@ class ZoneKeeper:
 
     async def _advance(self, *, read_file: bool) -> Outcome:
         async with self._busy:
+            if self._is_ended:
+                return Outcome(is_published=False, error=f"zone {self.entry.text} was taken out of service")
             try:
                 is_published = await trio.to_thread.run_sync(
                     lambda: self._pipeline.advance(read_file=read_file), limiter=self._limiter

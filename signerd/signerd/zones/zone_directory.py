@@ -1,5 +1,8 @@
 """Names of the directories that hold one zone each."""
 
+from contextlib import suppress
+from pathlib import Path
+
 from signerd.dns.name import ROOT, BadName, Name, format_name, join_labels, read_labels
 
 MAX_FILE_NAME_OCTETS = 255  # NAME_MAX of Linux
@@ -49,6 +52,21 @@ def read_zone_directory_name(text: str) -> Name:
     if zone_directory_name(name) != text:
         raise BadName(f"'{text}' is not the directory of a zone")
     return name
+
+
+def list_zone_directories(published: Path) -> list[Name]:
+    """Give the zones that have a directory among the published ones.
+
+    Raises:
+        OSError: They cannot be listed.
+    """
+    names: list[Name] = []
+    for path in sorted(published.iterdir()):
+        with suppress(BadName):
+            name = read_zone_directory_name(path.name)
+            if path.is_dir():
+                names.append(name)
+    return names
 
 
 def _unescape(label: str) -> bytes:
