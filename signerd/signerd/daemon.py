@@ -36,6 +36,7 @@ from signerd.progress import TerminalProgress
 from signerd.status_report import ExpirationCache, StatusParts, list_unready, report_status
 from signerd.welcome import print_welcome
 from signerd.zone_workshop import ZoneWorkshop
+from signerd.zones.durable_file import replace_file
 from signerd.zones.fleet import FleetOptions, ZoneFleet
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.pipeline import Stage
@@ -124,7 +125,12 @@ def choose_addresses(config: Config, ports: Path) -> list[ListenAddress]:
                 continue
             raise StartRefused(f"cannot answer on {address}: {error.strerror or error}") from error
         chosen.append(final)
-    ports.write_text(" ".join(str(address.port) for address in chosen))
+    numbers = [str(address.port) for address in chosen]
+    if numbers != earlier:
+        try:
+            replace_file(ports, [" ".join(numbers).encode()])
+        except OSError as error:
+            logger.warning("the ports chosen are not remembered for a restart: %s", error)
     return chosen
 
 
@@ -285,7 +291,10 @@ class Daemon:
         with trio.move_on_after(WELCOME_SECONDS):
             await self._pool.wait_until_serving(serials)
         failed = [keeper.entry.text for keeper in keepers if keeper.state.published is None]
-        print_welcome(sys.stdout, self._addresses, self._admin, self._state, published, failed)
+        try:
+            print_welcome(sys.stdout, self._addresses, self._admin, self._state, published, failed)
+        except OSError as error:  # a closed pipe, or a file on a full disk: no reason to stop serving
+            logger.warning("the first words could not be printed: %s", error)
 
 
 def _count_cores() -> int:
