@@ -70,6 +70,20 @@ def find_runway(zone: Zone, now: int) -> int | None:
 
 
 def find_next_due(zone: Zone, policy: SigningPolicy, now: int) -> int | None:
-    """Give the earliest moment when a signature of a zone is due, epoch seconds; None if unsigned."""
+    """Give the earliest moment when a signature of a zone is due, epoch seconds; None if unsigned.
+
+    One whose inception is still to come is due now: it was made while the clock was ahead, and no validator
+    takes it.
+    """
     first = find_first_expiration(zone.iterate_rrsets(), now)
-    return None if first is None else first - policy.refresh_margin_seconds
+    if first is None:
+        return None
+    due = first - policy.refresh_margin_seconds
+    return min(due, now) if has_inception_to_come(zone.iterate_rrsets(), now) else due
+
+
+def has_inception_to_come(rrsets: Iterable[RRset], now: int) -> bool:
+    """Say if a signature is not valid yet (RFC 4034, section 3.1.5)."""
+    # The signatures of a zone share few inceptions, so each one is looked at once.
+    inceptions = {signature[12:16] for rrset in rrsets for signature in rrset[4]}
+    return any((now - int.from_bytes(inception)) & _MASK >= _HALF for inception in inceptions)

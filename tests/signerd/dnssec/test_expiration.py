@@ -100,8 +100,9 @@ def test_the_spread_lasts_when_a_zone_is_refreshed_for_years() -> None:
     assert max(days.values()) < 250
 
 
-def make_zone(expirations: list[int]) -> Zone:
-    signatures = [bytes(8) + (moment % 2**32).to_bytes(4) + bytes(6) for moment in expirations]
+def make_zone(expirations: list[int], inception: int = NOW - 1) -> Zone:
+    start = (inception % 2**32).to_bytes(4) + bytes(2)
+    signatures = [bytes(8) + (moment % 2**32).to_bytes(4) + start for moment in expirations]
     rrsets = {
         number: RRset(ZONE, number, 60, (b"",), (signature,))
         for number, signature in enumerate(signatures, 1)
@@ -111,10 +112,17 @@ def make_zone(expirations: list[int]) -> Zone:
 
 @given(st.lists(st.integers(-100 * DAY, 100 * DAY), min_size=1, max_size=5), times)
 def test_the_first_expiration_is_found_also_beyond_the_year_2106(distances: list[int], now: int) -> None:
-    zone = make_zone([now + distance for distance in distances])
+    zone = make_zone([now + distance for distance in distances], now)
     assert find_first_expiration(zone.iterate_rrsets(), now) == now + min(distances)
     assert find_runway(zone, now) == min(distances)
     assert find_next_due(zone, POLICY, now) == now + min(distances) - POLICY.refresh_margin_seconds
+
+
+@given(times, st.integers(-100 * DAY, 100 * DAY))
+def test_a_signature_that_is_not_valid_yet_is_due_now(now: int, distance: int) -> None:
+    zone = make_zone([now + 100 * DAY], now + distance)
+    due = find_next_due(zone, POLICY, now)
+    assert due == (now if distance > 0 else now + 100 * DAY - POLICY.refresh_margin_seconds)
 
 
 def test_an_unsigned_zone_has_no_expiration() -> None:
