@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +21,23 @@ from signerd.cli.command_errors import CommandFailed
 from signerd.cli.control_client import send_command
 
 START_SECONDS = 60.0
+STEPPED_CLOCK = """
+import pathlib, sys
+from signerd.clock import SystemClock
+from signerd.config.loader import load_config
+from signerd.daemon import run
+
+config = pathlib.Path(sys.argv[1])
+
+class SteppedClock(SystemClock):
+    def now(self):
+        file = config.parent / "clock-offset"
+        return super().now() + (int(file.read_text()) if file.exists() else 0)
+
+run(load_config(config), clock=SteppedClock())
+"""
+"""A script for a server whose wall clock is off by what `DaemonProcess.step_clock` says."""
+
 Report = dict[str, object]
 
 
@@ -124,6 +142,17 @@ class DaemonProcess:
         command = [sys.executable, "-P", "-m", "signerd.cli", *arguments]
         config = str(self.directory / "signerd.yaml")
         return subprocess.run([*command, "--config", config], capture_output=True, text=True, check=False)
+
+    def step_clock(self, seconds: int) -> None:
+        """Set the wall clock of a server with the script STEPPED_CLOCK this far ahead of the machine's."""
+        new = self.directory / "clock-offset.new"
+        new.write_text(str(seconds))
+        new.replace(self.directory / "clock-offset")
+
+    def limit_files(self, octets: int) -> None:
+        """Let no file grow beyond a size, as if the disk were full; -1 ends that."""
+        assert self.process is not None
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
 
     def stop(self) -> None:
         """Stop in order; responders end, too."""
