@@ -152,9 +152,9 @@ DECISIONS: dict[str, Decision] = {
         frozenset(),
         is_endless_dname,
         25,
-        "RFC 6672, section 3.2 redirects again and again until the name is too long, which is YXDOMAIN. No "
-        "RFC says after how many steps to stop; RFC 1034, section 3.6.2 wants chains followed. As BIND: "
-        "after 16, or at YXDOMAIN. SERVFAIL (PowerDNS) would hide an answer that is right as far as it goes.",
+        "RFC 6672, section 2.2: servers should be cautious with loops, and long chains may be valid; a "
+        "name that gets too long is YXDOMAIN. No bound is given. As BIND: after 16, or at YXDOMAIN. "
+        "SERVFAIL (PowerDNS) would hide an answer that is right as far as it goes.",
     ),
     "aliases that lead back to themselves": Decision(
         frozenset({"bind", "nsd", "knot"}),
