@@ -5,21 +5,27 @@ With wildcards (RFC 4592), DNAME (RFC 6672), negative answers (RFC 2308), DNSSEC
 beside a positive answer, and nothing additional except the addresses of a referral's name servers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from signerd.dns import rcode as rc
 from signerd.dns import rdatatype as rt
+from signerd.dns.denial_chain import Nsec3Chain
 from signerd.dns.denial_proof import Proof
 from signerd.dns.ede import ExtendedError
 from signerd.dns.name import MAX_NAME_OCTETS, Name, is_subdomain
 from signerd.dns.response import AA, TC, Answer, SectionWriter
 from signerd.dns.rrset import RRset
 from signerd.dns.zone_index import CUT, DNAME, NODE, NOTHING, WILDCARD, Position, ZoneIndex
-from signerd.dns.zone_records import write_zone_records
+from signerd.dns.zone_records import (
+    NameDenial,
+    complete_name_denial,
+    prepare_name_denial,
+    write_zone_records,
+)
 from signerd.dns.zone_set import ZoneSet
 
-# Bounds of the memory that referrals take, some megabytes.
-MAX_REFERRALS = 4096
+# Bounds of the memory that referrals and denials take, some megabytes each.
+MAX_REMEMBERED = 4096
 MAX_REFERRAL_OCTETS = 2048
 MAX_ALIASES = 16  # bounds the work of one query; longer chains are for the resolver to follow
 
@@ -71,14 +77,16 @@ def answer_question(zones: ZoneSet, name: Name, rdatatype: int, *, wants_dnssec:
     kind = position.kind
     answer: Answer | None = None
     if kind is NODE or kind is NOTHING:
-        answer = _answer_at_once(index, name, rdatatype, position, wants_dnssec=wants_dnssec, limit=limit)
+        answer = _answer_at_once(
+            zones, index, name, rdatatype, position, wants_dnssec=wants_dnssec, limit=limit
+        )
     elif kind is CUT and (rdatatype != rt.DS or position.name != name):
         # The names below a cut have the same referral: remembered without what stands before the cut.
         key = position.name, len(name), wants_dnssec, limit
         answer = zones.referrals.get(key)
         if answer is None:
             answer = _refer(zones, index, position, name, wants_dnssec=wants_dnssec, limit=limit)
-            if len(zones.referrals) >= MAX_REFERRALS:
+            if len(zones.referrals) >= MAX_REMEMBERED:
                 zones.referrals.clear()
             if len(answer.records) <= MAX_REFERRAL_OCTETS:
                 zones.referrals[key] = answer
@@ -90,28 +98,58 @@ def answer_question(zones: ZoneSet, name: Name, rdatatype: int, *, wants_dnssec:
 
 
 def _answer_at_once(
-    index: ZoneIndex, name: Name, rdatatype: int, position: Position, *, wants_dnssec: bool, limit: int
+    zones: ZoneSet,
+    index: ZoneIndex,
+    name: Name,
+    rdatatype: int,
+    position: Position,
+    *,
+    wants_dnssec: bool,
+    limit: int,
 ) -> Answer | None:
     """Give the answer if it is one RRset, or the proof that there is none; None if it takes more work."""
-    rcode = rc.NOERROR
     types = position.types
+    rcode = rc.NOERROR
+    written: tuple[bytes, bytes] | None = None
     rrset = types.get(rdatatype)
-    answer: Sequence[RRset] = ()
-    authority: Sequence[RRset] = ()
     if rrset is not None:
-        answer = (rrset,)
-    elif rdatatype in _NOT_STORED or rt.CNAME in types:
-        return None
-    else:
+        written = write_zone_records(index, name, (rrset,), (), with_signatures=wants_dnssec, limit=limit)
+    elif position.kind is NODE:
+        if rdatatype in _NOT_STORED or rt.CNAME in types:
+            return None
         proof = Proof(index, is_wanted=wants_dnssec)
-        if position.kind is NODE:
-            proof.prove_no_data(name)
+        proof.prove_no_data(name)
+        authority = (index.negative_soa, *proof.rrsets)
+        written = write_zone_records(index, name, (), authority, with_signatures=wants_dnssec, limit=limit)
+    else:
+        rcode = rc.NXDOMAIN
+        chain = index.denial
+        if wants_dnssec and isinstance(chain, Nsec3Chain):
+            denial = _find_name_denial(zones, index, chain, position.name, len(name))
+            if denial is not None:
+                written = complete_name_denial(denial, index, chain, name, position.next_closer, limit)
         else:
-            rcode = rc.NXDOMAIN
+            proof = Proof(index, is_wanted=wants_dnssec)
             proof.prove_no_name(name, position.name, position.next_closer)
-        authority = [index.negative_soa, *proof.rrsets]
-    written = write_zone_records(index, name, answer, authority, with_signatures=wants_dnssec, limit=limit)
+            authority = (index.negative_soa, *proof.rrsets)
+            written = write_zone_records(
+                index, name, (), authority, with_signatures=wants_dnssec, limit=limit
+            )
     return None if written is None else Answer(rcode, AA, written[0], 0, written[1])
+
+
+def _find_name_denial(
+    zones: ZoneSet, index: ZoneIndex, chain: Nsec3Chain, encloser: Name, name_octets: int
+) -> NameDenial | None:
+    key = encloser, name_octets
+    remembered = zones.name_denials
+    try:
+        return remembered[key]
+    except KeyError:
+        if len(remembered) >= MAX_REMEMBERED:
+            remembered.clear()
+        denial = remembered[key] = prepare_name_denial(index, chain, encloser, name_octets)
+        return denial
 
 
 def _refer(

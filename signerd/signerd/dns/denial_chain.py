@@ -16,7 +16,6 @@ SHA1 = 1  # the only NSEC3 hash algorithm (RFC 5155, section 11)
 # Above this share of changed owners a chain is sorted anew: inserting moves the rest of the list each time.
 _REBUILD_ABOVE = 2_000
 
-_MAX_ENCLOSERS = 10_000  # bounds the memory of what is remembered, to about 1 MB
 _sha1 = partial(hashlib.sha1, usedforsecurity=False)
 _DIGITS = b"0123456789abcdefghijklmnopqrstuv"
 _PAIRS = [bytes((_DIGITS[value >> 5], _DIGITS[value & 31])) for value in range(1024)]
@@ -102,7 +101,7 @@ class Nsec3Chain:
     Hashes are compared as numbers: writing one in base32hex takes four times as long as finding it.
     """
 
-    __slots__ = ("_enclosers", "_hashes", "_origin", "_rdata_start", "_records", "owners", "parameters")
+    __slots__ = ("_hashes", "_origin", "_rdata_start", "_records", "owners", "parameters")
 
     def __init__(
         self, origin: Name, parameters: Nsec3Parameters, records: Mapping[Name, RRset], owners: list[Name]
@@ -114,7 +113,6 @@ class Nsec3Chain:
         self.owners = owners  # of this chain alone, sorted: base32hex keeps the order of the hashes
         self._hashes = [read_hash(owner) for owner in owners]
         self._rdata_start = _write_rdata_start(parameters)
-        self._enclosers: dict[Name, tuple[RRset, RRset] | None] = {}
 
     @classmethod
     def build(cls, zone: Zone) -> "Nsec3Chain | None":
@@ -173,25 +171,6 @@ class Nsec3Chain:
         place = bisect_right(hashes, number) - 1
         # Should the chain be empty, -1 is no place.
         return self._records[self.owners[place]] if hashes and hashes[place] == number else None
-
-    def find_encloser(self, name: Name) -> tuple[RRset, RRset] | None:
-        """Give the NSEC3 RRset that matches a name, and the one that covers its wildcard.
-
-        They are remembered: those who ask for random names ask below the same name.
-
-        Returns:
-            None if nothing matches.
-        """
-        enclosers = self._enclosers
-        try:
-            return enclosers[name]
-        except KeyError:
-            match = self.find_match(name)
-            found = None if match is None else (match, self.find_cover(Name(b"\x01*" + name)))
-            if len(enclosers) >= _MAX_ENCLOSERS:
-                enclosers.clear()
-            enclosers[name] = found
-            return found
 
     def find_cover(self, name: Name) -> RRset:
         """Give the NSEC3 RRset that covers the hash of the name; a matching one, should there be one."""

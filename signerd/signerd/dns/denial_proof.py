@@ -48,16 +48,8 @@ class Proof:
         """Prove that neither a name nor its wildcard exists (RFC 4035, 3.1.3.2; RFC 5155, 7.2.2)."""
         match self._chain:
             case Nsec3Chain() as chain:
-                found = chain.find_encloser(encloser)
-                while found is None and len(encloser) > len(self._index.apex):
-                    # Left out of the chain by opt-out: the closest provable encloser takes its place.
-                    next_closer, encloser = encloser, Name(encloser[1 + encloser[0] :])
-                    found = chain.find_encloser(encloser)
-                if found is not None:
-                    match, no_wildcard = found
-                    self._add(match)
-                    self._add(chain.find_cover(next_closer))
-                    self._add(no_wildcard)
+                proven = self._prove_closest_encloser(chain, next_closer)
+                self._add(chain.find_cover(Name(b"\x01*" + proven)))
             case NsecChain() as chain:
                 self._add(chain.find(name))
                 self._add(chain.find(Name(b"\x01*" + encloser)))

@@ -6,8 +6,9 @@ to the question, or as its own labels and a pointer to the apex, with which the 
 
 from collections.abc import Sequence
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
+from signerd.dns.denial_chain import Nsec3Chain
 from signerd.dns.name import Name
 from signerd.dns.query import CLASS_IN, HEADER_OCTETS
 from signerd.dns.rdata import COMPRESSIBLE_TYPES
@@ -95,6 +96,74 @@ def write_zone_records(
                     count += 1
         counts = counts << 16 | count
     return (counts.to_bytes(4), b"".join(pieces)) if offset <= limit else None
+
+
+class NameDenial(NamedTuple):
+    """The authority section for names that do not exist, but for the NSEC3 RRset that covers the next closer.
+
+    The rest is the same for all names of one length below one closest encloser, and who asks for random names
+    asks for such.
+    """
+
+    record_count: int
+    records: bytes
+    rrsets: tuple[RRset, ...]  # of the chain, in `records`
+
+
+def prepare_name_denial(
+    index: ZoneIndex, chain: Nsec3Chain, encloser: Name, name_octets: int
+) -> NameDenial | None:
+    """Write what is common to names that do not exist (RFC 5155, section 7.2.2).
+
+    Args:
+        index: The zone.
+        chain: Of the zone.
+        encloser: The closest encloser.
+        name_octets: Of the question's name.
+
+    Returns:
+        None if the encloser has no NSEC3 record, because of opt-out, or a `SectionWriter` must be used.
+    """
+    match = chain.find_match(encloser)
+    if match is None:
+        return None
+    no_wildcard = chain.find_cover(Name(b"\x01*" + encloser))
+    rrsets = (match,) if no_wildcard is match else (match, no_wildcard)
+    # A stand-in for the name, which no owner is equal to: the records must not point to the whole of it.
+    name = Name(bytes(name_octets - len(index.apex)) + index.apex)
+    written = write_zone_records(
+        index, name, (), (index.negative_soa, *rrsets), with_signatures=True, limit=_PLENTY
+    )
+    return None if written is None else NameDenial(int.from_bytes(written[0]), written[1], rrsets)
+
+
+def complete_name_denial(
+    denial: NameDenial, index: ZoneIndex, chain: Nsec3Chain, name: Name, next_closer: Name, limit: int
+) -> tuple[bytes, bytes] | None:
+    """Add the cover of the next closer name; give and take the same as `write_zone_records`."""
+    count, records, rrsets = denial
+    cover = chain.find_cover(next_closer)
+    start = HEADER_OCTETS + len(name) + QUESTION_REST
+    if cover not in rrsets:
+        offset = start + len(records)
+        if offset > MAX_TARGET:
+            return None
+        owner, rdatatype, ttl, (rdata,), signatures = cover
+        apex_octets = len(index.apex)
+        reference = _REFERENCES[offset]
+        apex_reference = _REFERENCES[HEADER_OCTETS + len(name) - apex_octets] if apex_octets > 1 else b"\x00"
+        pieces = [
+            records,
+            owner[:-apex_octets],
+            apex_reference,
+            _FIXED(rdatatype, CLASS_IN, ttl, len(rdata)),
+            rdata,
+        ]
+        for signature in signatures:
+            pieces += (reference, _FIXED(RRSIG, CLASS_IN, ttl, len(signature)), signature)
+        count += 1 + len(signatures)
+        records = b"".join(pieces)
+    return (count.to_bytes(4), records) if start + len(records) <= limit else None
 
 
 def _write_negative_soa(index: ZoneIndex, excess: int, *, with_signatures: bool) -> tuple[int, bytes]:

@@ -5,20 +5,24 @@ from collections.abc import Mapping
 from signerd.dns.name import ROOT, Name
 from signerd.dns.response import Answer
 from signerd.dns.zone_index import ZoneIndex
+from signerd.dns.zone_records import NameDenial
 
 
 class ZoneSet:
     """Zones by apex. None stands for a zone that is configured but of which there is no data yet.
 
-    Only `referrals` fills while it is used: by cut, octets of the question's name, DO and limit.
+    Only what it remembers for those who answer fills while it is used.
     """
 
-    __slots__ = ("_zones", "referrals")
+    __slots__ = ("_zones", "name_denials", "referrals")
 
     def __init__(self, zones: Mapping[Name, ZoneIndex | None] | None = None) -> None:
         """Copy the mapping."""
         self._zones = dict(zones or {})
+        # By cut, octets of the question's name, DO and limit.
         self.referrals: dict[tuple[Name, int, bool, int], Answer] = {}
+        # By closest encloser and octets of the question's name.
+        self.name_denials: dict[tuple[Name, int], NameDenial | None] = {}
 
     @property
     def zones(self) -> Mapping[Name, ZoneIndex | None]:

@@ -1,5 +1,6 @@
 import dns.flags
 import dns.message
+import dns.rcode
 import dns.rdatatype
 import pytest
 
@@ -8,7 +9,7 @@ from sign_here import sign_text
 from signerd.dns import answer as answering_module
 from signerd.dns.answer import answer_question
 from signerd.dns.message import assemble_response
-from signerd.dns.name import parse_name
+from signerd.dns.name import format_name, parse_name
 from signerd.dns.query import parse_query
 from signerd.dns.zone_set import ZoneSet
 from signerd.dnssec.policy import Denial, SigningPolicy
@@ -61,6 +62,33 @@ def test_answers_are_those_of_the_general_writer(
     truncated = [response for response in quick if response[2] & 2]
     assert len(truncated) > 10 or not wants_dnssec
     assert sum(one != other for one, other in zip(quick, general, strict=True)) < len(asked)
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_names_below_a_cut_have_its_referral(signed: ZoneSet, limit: int) -> None:
+    for cut in generate_zone(ORIGIN, 300, 5).delegations:
+        at_cut = ask(signed, cut, dns.rdatatype.A, wants_dnssec=True, limit=limit)
+        for prefix in ("x.", "Y.z.", "z.", "x."):
+            below = ask(signed, prefix + cut, dns.rdatatype.DS, wants_dnssec=True, limit=limit + len(prefix))
+            assert describe(below) == describe(at_cut)
+
+
+def test_denials_of_one_length_fit_all_names(signed: ZoneSet) -> None:
+    """One of them is the owner of an NSEC3 record, which is no name of the zone (RFC 5155, section 7.2.8)."""
+    index = signed.zones[to_name(ORIGIN)]
+    assert index is not None
+    names = [f"{number:032}.{ORIGIN}" for number in range(30)]
+    names[5:5] = [format_name(owner) for owner in index.zone.nsec3][:5]
+    for name in names:
+        fresh = ZoneSet(signed.zones)
+        alone, after_others = (
+            ask(zones, name, dns.rdatatype.A, wants_dnssec=True, limit=1232) for zones in (fresh, signed)
+        )
+        assert alone == after_others
+        message = dns.message.from_wire(alone)
+        assert message.rcode() == dns.rcode.NXDOMAIN
+        for rrset in message.authority:
+            assert rrset.name.to_wire() in index.zone.names or rrset.name.to_wire() in index.zone.nsec3
 
 
 @pytest.mark.parametrize("origin", [".", "test."])
