@@ -6,6 +6,7 @@ from collections.abc import Sequence
 MAX_FIELDS = 255  # the count is one octet
 
 ROOT_KEY = "signerd/rk/1"
+DERIVED_KEY = "signerd/derived/1"
 KEK = "signerd/kek/1"
 KEY_VERSION = "signerd/kv/1"
 SERVICE_KEY = "signerd/service-key/1"

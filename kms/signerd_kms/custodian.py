@@ -1,23 +1,34 @@
 """The keeper of the root key: states of the KMS, and who may hold the keys in memory."""
 
+import logging
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, insert, select
 
+from signerd_kms import root_key_rows
+from signerd_kms.attribution import NOBODY, Attribution
 from signerd_kms.audit import AuditEvent
 from signerd_kms.audited_store import AuditedStore
-from signerd_kms.errors import AlreadyInitialised, NotInitialised, Sealed, SealUnknown
+from signerd_kms.errors import (
+    AlreadyInitialised,
+    KmsError,
+    NoSealOpens,
+    NotInitialised,
+    Sealed,
+    SealUnknown,
+)
 from signerd_kms.hierarchy import KeyHierarchy
 from signerd_kms.identity import new_identity
 from signerd_kms.key import Scope
 from signerd_kms.root_key import Label, RootKey, new_root_key, unseal_root_key
 from signerd_kms.schema import instance as instances
-from signerd_kms.schema import root_key_wraps
 from signerd_kms.seal import Seal
 from signerd_kms.state import ALLOWED, State, Task
 from signerd_kms.wrapping import LiveKey, WrappedKey
+
+logger = logging.getLogger(__name__)
 
 
 class Custodian:
@@ -28,9 +39,10 @@ class Custodian:
 
     def __init__(self, store: AuditedStore) -> None:
         self._store = store
+        self._root_change = threading.Lock()  # one change of the root key or its seals at a time
         self._changed = threading.Condition()  # guards the three below
         self._hierarchy: KeyHierarchy | None = None
-        self._users = 0  # operations under way that hold the hierarchy
+        self._holders: set[object] = set()  # operations under way that hold the hierarchy
         self._state = State.UNINITIALISED if self._read_instance() is None else State.SEALED
 
     @property
@@ -44,81 +56,92 @@ class Custodian:
         with self._changed:
             return self._state
 
-    def initialise(self, seal: Seal) -> None:
-        """Make the instance and its root key in one transaction; the KMS is unsealed after it.
+    def initialise(self, *seals: Seal) -> None:
+        """Make the instance and its root key, wrapped under every seal, in one transaction, and unseal.
 
         Raises:
             AlreadyInitialised: The database holds a KMS already.
+            KmsError: A seal cannot wrap, or does not open what it wrapped; nothing is stored.
         """
         self.require(Task.INITIALISE)
         if self._read_instance() is not None:
             raise AlreadyInitialised("the database holds a KMS already")
-        seal.prepare()
         identity = new_identity("kmsi")
         root = new_root_key()
-        wrapped = root.wrap(seal, identity)
-        unseal_root_key(seal, wrapped, identity, root.generation).close()  # proves that the seal opens it
-        now = self._store.now()
-
-        def store(connection: Connection) -> None:
-            if connection.execute(select(instances.c.identity)).first() is not None:
-                raise AlreadyInitialised("the database holds a KMS already")
-            connection.execute(
-                insert(instances).values(
-                    only=1, identity=identity, root_generation=root.generation, created_at=now
-                )
-            )
-            connection.execute(
-                insert(root_key_wraps).values(
-                    seal_id=seal.seal_id,
-                    generation=root.generation,
-                    wrapped=wrapped.octets,
-                    key_check=wrapped.key_check,
-                    created_at=now,
-                )
-            )
-            self._store.record(
-                connection, AuditEvent(now, "kms.init", True, None, details={"seal": seal.seal_id})
-            )
-
         try:
+            wraps: list[tuple[Seal, WrappedKey]] = []
+            for seal in seals:
+                seal.prepare()
+                wraps.append((seal, root.wrap(seal, identity)))
+            now = self._store.now()
+
+            def store(connection: Connection) -> None:
+                if connection.execute(select(instances.c.identity)).first() is not None:
+                    raise AlreadyInitialised("the database holds a KMS already")
+                connection.execute(
+                    insert(instances).values(
+                        only=1, identity=identity, root_generation=root.generation, created_at=now
+                    )
+                )
+                for seal, wrapped in wraps:
+                    root_key_rows.insert_wrap(connection, seal.seal_id, root.generation, wrapped, now)
+                self._store.record(connection, _event(now, "kms.init", [seal for seal, _ in wraps]))
+
             self._store.write(store)
         except BaseException:
             root.close()
             raise
         self._become_unsealed(identity, root)
 
-    def unseal(self, seal: Seal) -> None:
-        """Bring the root key into memory.
+    def unseal(self, *seals: Seal) -> None:
+        """Bring the root key into memory, by the first seal that opens it.
 
         Raises:
-            RootKeyMissing: The database has a root key wrapped by this seal, whose own key is gone.
-            RootKeyRefused: The file of the seal is not safe or not whole.
-            RootKeyWrong: The seal does not open the root key of this database.
             SealUnknown: The root key was never wrapped under this seal.
+            KmsError: What the seal says, if there is one only.
+            NoSealOpens: What each of several says.
         """
         self.require(Task.UNSEAL)
-        row = self._read_instance()
-        assert row is not None  # noqa: S101  # the state says so
-        identity, generation = row
-        with self._store.read() as connection:
-            found = connection.execute(
-                select(root_key_wraps.c.wrapped, root_key_wraps.c.key_check).where(
-                    root_key_wraps.c.seal_id == seal.seal_id, root_key_wraps.c.generation == generation
-                )
-            ).first()
-        if found is None:
-            raise SealUnknown(
-                f"the root key of this database was never wrapped under a seal {seal.seal_id!r}"
-            )
-        root = unseal_root_key(seal, WrappedKey(found.wrapped, found.key_check), identity, generation)
+        failures: list[KmsError] = []
+        for seal in seals:
+            try:
+                identity, root = self._open_root(seal)
+            except KmsError as error:
+                failures.append(error)
+                continue
+            break
+        else:
+            if len(failures) == 1:
+                raise failures[0]
+            raise NoSealOpens("; ".join(map(str, failures)) or "no seal is configured")
         try:
-            event = AuditEvent(self._store.now(), "kms.unseal", True, None, details={"seal": seal.seal_id})
+            event = _event(self._store.now(), "kms.unseal", [seal], failed_seals=len(failures))
             self._store.write(lambda connection: self._store.record(connection, event))
         except BaseException:
             root.close()
             raise
+        for failure in failures:
+            logger.warning("%s (another seal opened the root key)", failure)
         self._become_unsealed(identity, root)
+
+    def _open_root(self, seal: Seal) -> tuple[str, RootKey]:
+        with self._store.read() as connection:
+            known = root_key_rows.read_instance(connection)
+            assert known is not None  # noqa: S101  # the state says so
+            wrapped = root_key_rows.find_wrap(connection, seal.seal_id, known.root_generation)
+            derived = root_key_rows.read_derived(connection, known.root_generation)
+        if wrapped is None:
+            raise SealUnknown(
+                f"the root key of this database was never wrapped under a seal {seal.seal_id!r}"
+            )
+        root = unseal_root_key(seal, wrapped, known.identity, known.root_generation)
+        try:
+            for label, stored in derived.items():
+                root.carry(label, root.unwrap_derived(label, stored, known.identity))
+        except BaseException:
+            root.close()
+            raise
+        return known.identity, root
 
     def seal(self) -> None:
         """Wait for the operations under way, then wipe every key in memory. Sealing again does nothing."""
@@ -127,7 +150,7 @@ class Custodian:
             was_unsealed = self._state is State.UNSEALED
             if was_unsealed:
                 self._state = State.DRAINING
-                while self._users:
+                while self._holders:
                     self._changed.wait()
                 if self._hierarchy is not None:
                     self._hierarchy.close()
@@ -174,13 +197,33 @@ class Custodian:
             self.require(task)
             assert self._hierarchy is not None  # noqa: S101  # the state says so
             hierarchy = self._hierarchy
-            self._users += 1
+            holder = object()
+            self._holders.add(holder)
         try:
             yield hierarchy
         finally:
             with self._changed:
-                self._users -= 1
+                self._holders.discard(holder)
                 self._changed.notify_all()
+
+    def wait_for_holders(self) -> None:
+        """Wait until every operation that is under way now is done; not for those that begin meanwhile."""
+        with self._changed:
+            waited_for = set(self._holders)
+            while waited_for & self._holders:
+                self._changed.wait()
+
+    @contextmanager
+    def changing_root(self) -> Generator[None]:
+        """Keep others from changing the root key or its seals; taken before `unsealed`, never inside it."""
+        with self._root_change:
+            yield
+
+    def rotate_kek(self, hierarchy: KeyHierarchy, organisation: str, region: str, by: Attribution) -> int:
+        """Make and commit the next key-encryption key of a place; gives its generation."""
+        return self._store.write(
+            lambda connection: self._insert_kek(connection, hierarchy, organisation, region, by)
+        )
 
     def load_current_kek(self, hierarchy: KeyHierarchy, scope: Scope) -> tuple[LiveKey, int]:
         """Give the newest key-encryption key of a place; the first one is made and committed."""
@@ -196,18 +239,28 @@ class Custodian:
         known = hierarchy.find_kek_generation(connection, scope.organisation, scope.region)
         if known is not None:  # made by another since we looked
             return known
+        return self._insert_kek(connection, hierarchy, scope.organisation, scope.region, NOBODY)
+
+    def _insert_kek(
+        self,
+        connection: Connection,
+        hierarchy: KeyHierarchy,
+        organisation: str,
+        region: str,
+        by: Attribution,
+    ) -> int:
         now = self._store.now()
-        generation = hierarchy.insert_kek(connection, scope.organisation, scope.region, now)
+        generation = hierarchy.insert_kek(connection, organisation, region, now)
+        details = {"generation": generation}
         event = AuditEvent(
-            now, "kms.kek.create", True, scope.organisation, scope.region, details={"generation": generation}
+            now, "kms.kek.create", True, organisation, region, actor=by.actor, via=by.via, details=details
         )
         self._store.record(connection, event)
         return generation
 
-    def _read_instance(self) -> tuple[str, int] | None:
+    def _read_instance(self) -> root_key_rows.Instance | None:
         with self._store.read() as connection:
-            row = connection.execute(select(instances.c.identity, instances.c.root_generation)).first()
-        return None if row is None else (row.identity, row.root_generation)
+            return root_key_rows.read_instance(connection)
 
     def _become_unsealed(self, identity: str, root: RootKey) -> None:
         with self._changed:
@@ -216,3 +269,9 @@ class Custodian:
                 return
             self._hierarchy = KeyHierarchy(identity, root)
             self._state = State.UNSEALED
+
+
+def _event(now: int, action: str, seals: Sequence[Seal], **details: int) -> AuditEvent:
+    names = ", ".join(seal.seal_id for seal in seals)
+    stated = {name: count for name, count in details.items() if count}
+    return AuditEvent(now, action, True, None, details={"seal": names, **stated})

@@ -111,6 +111,12 @@ class SealFailed(KmsError):
     code = "kms.seal_failed"
 
 
+class NoSealOpens(KmsError):
+    """None of several seals opens the root key."""
+
+    code = "kms.no_seal_opens"
+
+
 class LastSeal(KmsError):
     """The seal is the last one that works, so it stays."""
 

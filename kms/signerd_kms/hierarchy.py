@@ -5,7 +5,7 @@ import os
 import threading
 from collections import OrderedDict
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from signerd_kms import signature
 from signerd_kms.associated_data import KEK, KEY_VERSION, SERVICE_KEY, encode_fields
@@ -13,7 +13,7 @@ from signerd_kms.errors import UnwrapFailed
 from signerd_kms.key import Key, Scope, encode_operations
 from signerd_kms.key_rows import StoredMaterial
 from signerd_kms.root_key import Label, RootKey
-from signerd_kms.schema import keks
+from signerd_kms.schema import instance, keks
 from signerd_kms.wrapping import LiveKey, WrappedKey, unwrap, wrap
 
 MAX_LOADED_KEYS = 1024  # bounds the private keys in memory; the least recently used goes first
@@ -25,9 +25,10 @@ _Place = tuple[str, str, int]  # organisation, region, generation
 class KeyHierarchy:
     """Wraps and unwraps below one root key. Safe to use from several threads; useless after `close`."""
 
-    def __init__(self, instance: str, root: RootKey) -> None:
-        self._instance = instance
+    def __init__(self, instance_identity: str, root: RootKey) -> None:
+        self._instance = instance_identity
         self._root = root
+        self._next_root: RootKey | None = None  # while the root key is rotated
         self._lock = threading.Lock()
         self._keks: dict[_Place, LiveKey] = {}
         self._loaded: OrderedDict[bytes, signature.PrivateKey] = OrderedDict()
@@ -39,7 +40,52 @@ class KeyHierarchy:
                 kek.close()
             self._keks.clear()
             self._loaded.clear()
+            if self._next_root is not None:
+                self._next_root.close()
             self._root.close()
+
+    @property
+    def instance(self) -> str:
+        """Identity of the instance, which everything wrapped is bound to."""
+        return self._instance
+
+    @property
+    def root(self) -> RootKey:
+        """The root key in use; it stays owned by the hierarchy."""
+        return self._root
+
+    # Rotation of the root key: the next one is known before the rows are wrapped under it, so that a reader
+    # who finds a row of either generation can open it.
+
+    def announce_root(self, root: RootKey) -> None:
+        """Take over the next root key."""
+        with self._lock:
+            self._next_root = root
+
+    def adopt_root(self) -> None:
+        """Put the next root key in the place of the one in use, which is kept until its readers are done."""
+        with self._lock:
+            assert self._next_root is not None  # noqa: S101
+            self._root, self._next_root = self._next_root, self._root
+
+    def drop_next_root(self) -> None:
+        """Wipe the root key that is not in use, after the change or instead of it."""
+        with self._lock:
+            root, self._next_root = self._next_root, None
+        if root is not None:
+            root.close()
+
+    def find_root(self, generation: int) -> RootKey:
+        """Give a root key by its generation.
+
+        Raises:
+            UnwrapFailed: It is not in memory: another process has rotated the root key.
+        """
+        with self._lock:
+            for root in (self._root, self._next_root):
+                if root is not None and root.generation == generation:
+                    return root
+        raise UnwrapFailed(f"generation {generation} of the root key is not in memory: seal and unseal again")
 
     def derive(self, label: Label) -> LiveKey:
         """Derive a key from the root key."""
@@ -56,18 +102,17 @@ class KeyHierarchy:
         return None if row is None else int(row.generation)
 
     def insert_kek(self, connection: Connection, organisation: str, region: str, now: int) -> int:
-        """Make and store the first key-encryption key of an organisation and region; gives its generation."""
-        generation = 1
+        """Make and store the next key-encryption key of an organisation and region; gives its generation."""
+        generation = (self.find_kek_generation(connection, organisation, region) or 0) + 1
+        root = self.find_root(connection.execute(select(instance.c.root_generation)).scalar_one())
         with LiveKey(os.urandom(KEK_OCTETS)) as kek:
-            wrapped = wrap(
-                self._root.wrapping_key, kek.octets, self._encode_kek(organisation, region, generation)
-            )
+            wrapped = wrap(root.wrapping_key, kek.octets, self._encode_kek(organisation, region, generation))
         connection.execute(
             insert(keks).values(
                 organisation=organisation,
                 region=region,
                 generation=generation,
-                root_generation=self._root.generation,
+                root_generation=root.generation,
                 wrapped=wrapped.octets,
                 key_check=wrapped.key_check,
                 created_at=now,
@@ -86,7 +131,7 @@ class KeyHierarchy:
             if (kek := self._keks.get(place)) is not None:
                 return kek
         row = connection.execute(
-            select(keks.c.wrapped, keks.c.key_check).where(
+            select(keks.c.wrapped, keks.c.key_check, keks.c.root_generation).where(
                 keks.c.organisation == organisation,
                 keks.c.region == region,
                 keks.c.generation == generation,
@@ -97,7 +142,7 @@ class KeyHierarchy:
                 f"key-encryption key {generation} of {organisation} in region {region} is missing"
             )
         kek = unwrap(
-            self._root.wrapping_key,
+            self.find_root(row.root_generation).wrapping_key,
             WrappedKey(row.wrapped, row.key_check),
             self._encode_kek(organisation, region, generation),
             locked=True,
@@ -105,11 +150,48 @@ class KeyHierarchy:
         with self._lock:
             return self._keks.setdefault(place, kek)
 
+    def rewrap_keks(self, connection: Connection, old: RootKey, new: RootKey) -> int:
+        """Wrap every key-encryption key under another root key; gives how many there are.
+
+        Raises:
+            UnwrapFailed: One does not open, so nothing must be committed.
+        """
+        rows = connection.execute(select(keks)).all()
+        changed: list[dict[str, object]] = []
+        for row in rows:
+            if row.root_generation != old.generation:
+                raise UnwrapFailed(
+                    f"key-encryption key {row.generation} of {row.organisation} in region {row.region} is "
+                    f"wrapped under generation {row.root_generation} of the root key, not {old.generation}"
+                )
+            associated_data = self._encode_kek(row.organisation, row.region, row.generation)
+            with unwrap(old.wrapping_key, WrappedKey(row.wrapped, row.key_check), associated_data) as kek:
+                wrapped = wrap(new.wrapping_key, kek.octets, associated_data)
+            place = {"o": row.organisation, "r": row.region, "g": row.generation}
+            changed.append({**place, "w": wrapped.octets, "k": wrapped.key_check})
+        if changed:
+            statement = (
+                update(keks)
+                .where(
+                    keks.c.organisation == bindparam("o"),
+                    keks.c.region == bindparam("r"),
+                    keks.c.generation == bindparam("g"),
+                )
+                .values(wrapped=bindparam("w"), key_check=bindparam("k"), root_generation=new.generation)
+            )
+            connection.execute(statement, changed)
+        return len(changed)
+
+    def forget_kek(self, organisation: str, region: str, generation: int) -> None:
+        """Drop a key-encryption key that was destroyed; it is wiped when the last who holds it is done."""
+        with self._lock:
+            self._keks.pop((organisation, region, generation), None)
+
     def wrap_material(
         self, kek: LiveKey, generation: int, key: Key, version: int, octets: bytes
     ) -> StoredMaterial:
         """Wrap the material of a key version, bound to the identity and unchangeable policy of the key."""
-        return StoredMaterial(wrap(kek, octets, self._encode_version(key, version, generation)), generation)
+        return StoredMaterial(wrap(kek, octets, self.encode_version(key, version, generation)), generation)
 
     def load_private_key(
         self, kek: LiveKey, key: Key, version: int, material: StoredMaterial
@@ -119,7 +201,7 @@ class KeyHierarchy:
         Raises:
             UnwrapFailed: The row, the policy of the key or its public key was changed.
         """
-        associated_data = self._encode_version(key, version, material.kek_generation)
+        associated_data = self.encode_version(key, version, material.kek_generation)
         public_key = (
             next((known.public_key for known in key.versions if known.version == version), None) or b""
         )
@@ -161,7 +243,8 @@ class KeyHierarchy:
     def _encode_kek(self, organisation: str, region: str, generation: int) -> bytes:
         return encode_fields((KEK, self._instance, organisation, region, generation))
 
-    def _encode_version(self, key: Key, version: int, kek_generation: int) -> bytes:
+    def encode_version(self, key: Key, version: int, kek_generation: int) -> bytes:
+        """Give the associated data of a key version."""
         return encode_fields(
             (
                 KEY_VERSION,

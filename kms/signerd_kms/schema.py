@@ -45,6 +45,27 @@ root_key_wraps = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+derived_keys = Table(  # what the first generation of the root key gave, once there is a second
+    "kms_derived_keys",
+    metadata,
+    Column("label", Text, primary_key=True),
+    Column("root_generation", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("key_check", LargeBinary, nullable=False),
+)
+
+rewraps = Table(  # how far the rewrapping under new key-encryption keys has come
+    "kms_rewraps",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),  # the table that is gone through
+    Column("cursor", Text, nullable=False),  # the last row that is done
+    Column("rewrapped", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    CheckConstraint("only = 1", name="one_row"),
+)
+
 keks = Table(
     "kms_keks",
     metadata,

@@ -118,6 +118,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     kms.RootKeyWrong: 503,
     kms.SealNotReady: 503,
     kms.SealFailed: 503,
+    kms.NoSealOpens: 503,
     kms.LastSeal: 409,
     kms.AuditNotWritten: 500,
     kms.StoreUnavailable: 503,
