@@ -43,6 +43,9 @@ def encode_rrset(rrset: RRset) -> bytes:
         rdatas = tuple(canonicalize_rdatas(rdatatype, rdatas))
     # Without names in it the RDATA is in canonical form and order already, as an RRset holds it.
     pack = _FIXED_FIELDS.pack
+    if len(rdatas) == 1:
+        (rdata,) = rdatas
+        return owner + pack(rdatatype, _CLASS_IN, ttl, len(rdata)) + rdata
     return b"".join([owner + pack(rdatatype, _CLASS_IN, ttl, len(rdata)) + rdata for rdata in rdatas])
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from signerd.dns import rdatatype as rt
@@ -13,7 +15,7 @@ from signerd.dnssec.expiration import ExpirationSchedule
 from signerd.dnssec.key import DnsKey
 from signerd.dnssec.key_set import KeySet
 from signerd.dnssec.policy import SigningPolicy
-from signerd.dnssec.rrsig import SignRRset
+from signerd.dnssec.rrsig import RRsetSigner
 from signerd.dnssec.signed_zone import AssembledZone
 
 KEY_SET_TYPES: Final = frozenset({rt.DNSKEY, rt.CDS, rt.CDNSKEY})
@@ -76,7 +78,7 @@ class SigningPlan:
         return Zone(self.origin, names, nsec3)
 
 
-def sign_jobs(jobs: Iterable[SignatureJob], signers: Mapping[DnsKey, SignRRset]) -> list[RRset]:
+def sign_jobs(jobs: Iterable[SignatureJob], signers: Mapping[DnsKey, RRsetSigner]) -> list[RRset]:
     """Make the signatures of some jobs.
 
     Args:
@@ -87,16 +89,15 @@ def sign_jobs(jobs: Iterable[SignatureJob], signers: Mapping[DnsKey, SignRRset])
         KeyError: A key is missing.
     """
     result: list[RRset] = []
-    made_for: tuple[DnsKey, ...] | None = None
-    makers: list[SignRRset] = []
-    for rrset, expiration, keys, kept in jobs:
-        if keys is not made_for:
-            makers, made_for = [signers[key] for key in keys], keys
-        if len(makers) == 1 and not kept:
-            signatures: tuple[bytes, ...] = (makers[0](rrset, expiration),)
-        else:
-            signatures = tuple(sorted((*kept, *(make(rrset, expiration) for make in makers))))
-        result.append(RRset(rrset[0], rrset[1], rrset[2], rrset[3], signatures))
+    for _, group in groupby(jobs, key=attrgetter("keys")):
+        run = list(group)
+        rrsets, expirations = [job.rrset for job in run], [job.expiration for job in run]
+        made = [signers[key].sign_all(rrsets, expirations) for key in run[0].keys]
+        for job, *signatures in zip(run, *made, strict=True):
+            rrset = job.rrset
+            if job.kept or len(signatures) > 1:
+                signatures = sorted((*job.kept, *signatures))
+            result.append(RRset(rrset[0], rrset[1], rrset[2], rrset[3], tuple(signatures)))
     return result
 
 

@@ -9,7 +9,7 @@ from signerd.dnssec.key import SigningKey
 from signerd.dnssec.rrsig import make_signer
 from signerd.dnssec.signature_plan import SigningPlan, sign_jobs, split_jobs
 
-CHUNK_JOBS = 256  # some milliseconds of work: short enough to stop soon, long enough to cost nothing
+CHUNK_JOBS = 512  # some ten milliseconds of work: short enough to stop soon, long enough to cost nothing
 Progress = Callable[[int, int], None]
 
 
