@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import b32hexencode
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name
@@ -14,6 +14,8 @@ from signerd.dnssec.type_bitmap import BitmapCache
 _SHA1 = 1  # RFC 5155, section 11: the only hash algorithm
 _HASH_OCTETS = 20
 _LABEL_OCTETS = 32
+_ENCODED_AT_ONCE = 1_000  # hashes; bounds the numbers, which are worked on as a whole
+_BASE32_HEX = b"0123456789abcdefghijklmnopqrstuv".ljust(256, b"\x00")  # RFC 4648, section 7
 _NO_TYPES: Mapping[int, RRset] = {}
 
 
@@ -43,6 +45,36 @@ def hash_owner_name(owner: bytes, *, salt: bytes = b"", iterations: int = 0) -> 
 def make_hashed_owner(digest: bytes, origin: Name) -> Name:
     """Make the owner name of an NSEC3 record: the hash in lower-case base32hex below the apex."""
     return Name(b"\x20" + b32hexencode(digest).lower() + origin)
+
+
+def encode_hashes(digests: Sequence[bytes]) -> list[bytes]:
+    """Write hashes as first labels of hashed owner names: a length octet and 32 octets of base32hex.
+
+    The standard library's encoder takes a third of the time of making a chain. Here the octets of many hashes
+    are one large number, whose bits move to their places in three steps.
+
+    Args:
+        digests: 20 octets each.
+    """
+    labels: list[bytes] = []
+    for start in range(0, len(digests), _ENCODED_AT_ONCE):
+        data = b"".join(digests[start : start + _ENCODED_AT_ONCE])
+        groups = len(data) // 5
+        spread = bytearray(8 * groups)  # groups of 40 bits, each at the low end of 64
+        for octet in range(5):
+            spread[octet + 3 :: 8] = data[octet::5]
+        number = int.from_bytes(spread)
+        for bits in (
+            20,
+            10,
+            5,
+        ):  # each run of twice as many bits parts in the middle: 20 in 32, 10 in 16, 5 in 8
+            lane = bits // 5 * 16  # bits for each run with its new room
+            low = int.from_bytes(((1 << bits) - 1).to_bytes(lane // 8) * (8 * groups * 8 // lane))
+            number = (number & low) | (number & (low << bits)) << (lane // 2 - bits)
+        text = number.to_bytes(8 * groups).translate(_BASE32_HEX)
+        labels += [b"\x20" + text[at : at + _LABEL_OCTETS] for at in range(0, len(text), _LABEL_OCTETS)]
+    return labels
 
 
 class NameHashes:
@@ -79,11 +111,8 @@ class NameHashes:
             digests = [sha1(name + salt, usedforsecurity=False).digest() for name in fresh]
         else:
             digests = [hash_owner_name(name, salt=salt, iterations=iterations) for name in fresh]
-        # 20 octets are four whole groups of base32, so one call can encode them all.
-        text = b32hexencode(b"".join(digests)).lower()
-        for number, name in enumerate(fresh):
-            start = number * _LABEL_OCTETS
-            result[name] = digests[number], b"\x20" + text[start : start + _LABEL_OCTETS]
+        labels = encode_hashes(digests)
+        result.update(zip(fresh, zip(digests, labels, strict=True), strict=True))
         self._known = result
         return result
 

@@ -7,6 +7,7 @@ from signerd.dns import rdatatype as rt
 from signerd.dns.name import (
     WILDCARD_LABEL,
     Name,
+    find_parent,
     fold_case,
     format_name,
     is_subdomain,
@@ -70,6 +71,7 @@ class _Check:
         # Only these names can occlude others; most zones have few.
         self._cuts = {owner for owner, types in zone.names.items() if rt.NS in types and owner != zone.origin}
         self._dnames = {owner for owner, types in zone.names.items() if rt.DNAME in types}
+        self._barriers = self._cuts | self._dnames
 
     def run(self) -> tuple[Notice, ...]:
         self._check_apex()
@@ -101,12 +103,13 @@ class _Check:
     def _find_standing(self, name: Name) -> Standing:
         """Say what a name at or below the apex is; the topmost cut or DNAME above it decides."""
         standing = Standing.CUT if name in self._cuts else Standing.AUTHORITATIVE
-        if self._cuts or self._dnames:
-            for ancestor in iterate_ancestors(name, self._zone.origin):
-                if ancestor in self._cuts:
-                    standing = Standing.BELOW_CUT
-                elif ancestor in self._dnames:
-                    standing = Standing.BELOW_DNAME
+        if barriers := self._barriers:
+            apex_octets = len(self._zone.origin)
+            ancestor = name
+            while len(ancestor) > apex_octets:
+                ancestor = find_parent(ancestor)
+                if ancestor in barriers:
+                    standing = Standing.BELOW_CUT if ancestor in self._cuts else Standing.BELOW_DNAME
         return standing
 
     def _check_apex(self) -> None:
@@ -192,17 +195,21 @@ class _Check:
     def _check_target(self, rrset: RRset, target: Name) -> None:
         types = self._names.get(target, {})
         has_address = rt.A in types or rt.AAAA in types
-        shown = format_name(target)
         match self._find_standing(target):
             case Standing.BELOW_CUT | Standing.CUT:
                 # Glue is needed when the name server is below a cut (RFC 9471, section 2).
                 if rrset.type == rt.NS and not has_address:
                     self._report(
-                        Severity.WARNING, rrset.owner, rrset.type, f"no glue: {shown} has no address here"
+                        Severity.WARNING,
+                        rrset.owner,
+                        rrset.type,
+                        f"no glue: {format_name(target)} has no address here",
                     )
                 return
             case Standing.BELOW_DNAME:
-                self._report(Severity.WARNING, rrset.owner, rrset.type, f"{shown} is below a DNAME")
+                self._report(
+                    Severity.WARNING, rrset.owner, rrset.type, f"{format_name(target)} is below a DNAME"
+                )
                 return
             case Standing.AUTHORITATIVE:
                 pass
@@ -210,10 +217,10 @@ class _Check:
             types = self._find_wildcard(target)
             has_address = rt.A in types or rt.AAAA in types
         if rt.CNAME in types:
-            reason = f"{shown} is an alias (RFC 2181, section 10.3)"
+            reason = f"{format_name(target)} is an alias (RFC 2181, section 10.3)"
             self._report(Severity.WARNING, rrset.owner, rrset.type, reason)
         elif not has_address:
-            self._report(Severity.WARNING, rrset.owner, rrset.type, f"{shown} has no address")
+            self._report(Severity.WARNING, rrset.owner, rrset.type, f"{format_name(target)} has no address")
 
     def _find_wildcard(self, name: Name) -> dict[int, RRset]:
         """Give what a wildcard makes of a name without data; empty non-terminals are not looked for."""
@@ -227,7 +234,7 @@ class _Check:
 
     def _check_size(self, rrset: RRset) -> None:
         room = MAX_MESSAGE_OCTETS - _MESSAGE_OVERHEAD - _SIGNATURE_ROOM
-        size = sum(_RECORD_OVERHEAD + len(rdata) for rdata in rrset.rdatas)
+        size = _RECORD_OVERHEAD * len(rrset.rdatas) + sum(map(len, rrset.rdatas))
         if size > room:
             reason = (
                 f"{len(rrset.rdatas)} records of {size} octets cannot be sent in one message with a signature"

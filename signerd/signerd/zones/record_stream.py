@@ -35,8 +35,9 @@ class BadRecordStream(BadPublishedData):
 
 def count_octets(rrset: RRset) -> int:
     """Say how long an RRset is in the stream, signatures included."""
-    records = rrset.rdatas + rrset.signatures
-    return (len(rrset.owner) + _FIXED_OCTETS) * len(records) + sum(map(len, records))
+    owner, _, _, rdatas, signatures = rrset
+    head = len(owner) + _FIXED_OCTETS
+    return head * (len(rdatas) + len(signatures)) + sum(map(len, rdatas)) + sum(map(len, signatures))
 
 
 def encode_rrsets(rrsets: Iterable[RRset]) -> Iterator[bytes]:
@@ -46,11 +47,13 @@ def encode_rrsets(rrsets: Iterable[RRset]) -> Iterator[bytes]:
     octets = 0
     for owner, rdatatype, ttl, rdatas, signatures in rrsets:
         for rdata in rdatas:
-            parts += (owner, pack(rdatatype, _CLASS_IN, ttl, len(rdata)), rdata)
-            octets += len(rdata)
+            size = len(rdata)
+            parts += (owner, pack(rdatatype, _CLASS_IN, ttl, size), rdata)
+            octets += size
         for rdata in signatures:
-            parts += (owner, pack(RRSIG, _CLASS_IN, ttl, len(rdata)), rdata)
-            octets += len(rdata)
+            size = len(rdata)
+            parts += (owner, pack(RRSIG, _CLASS_IN, ttl, size), rdata)
+            octets += size
         if octets >= CHUNK_OCTETS:
             yield b"".join(parts)
             parts.clear()

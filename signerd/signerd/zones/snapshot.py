@@ -20,7 +20,8 @@ the order of their numbers. The same zone always gives the same octets.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from struct import Struct
 
@@ -42,6 +43,8 @@ FORMAT_VERSION = 1
 
 _HEADER = Struct("!8sHHIIIQB")
 _CHECKSUM_OCTETS = 32
+_NO_TYPES: Mapping[int, RRset] = {}
+_get_type = attrgetter("type")
 
 
 class CorruptSnapshot(BadPublishedData):
@@ -85,20 +88,16 @@ def _sort_rrsets(zone: Zone) -> Iterator[RRset]:
     names, nsec3 = zone.names, zone.nsec3
     owners = names.keys() | nsec3.keys() if nsec3 else names
     for owner in sorted(owners, key=make_sort_key):
-        types = names.get(owner, {})
+        types = names.get(owner, _NO_TYPES)
         hashed = nsec3.get(owner)
         if NSEC3 in types or (hashed is not None and hashed.type != NSEC3):
             raise ValueError(f"misplaced NSEC3 RRset at {format_name(owner)}")
-        rrsets = list(types.values())
-        if hashed is not None:
-            rrsets.append(hashed)
-        if len(rrsets) > 1:
-            rrsets.sort(key=_get_type)
-        yield from rrsets
-
-
-def _get_type(rrset: RRset) -> int:
-    return rrset.type
+        if hashed is None:
+            yield from types.values() if len(types) == 1 else sorted(types.values(), key=_get_type)
+        elif types:
+            yield from sorted((*types.values(), hashed), key=_get_type)
+        else:
+            yield hashed
 
 
 def write_snapshot(path: Path, zone: Zone, files: FileOperations = FILE_OPERATIONS) -> int:

@@ -18,6 +18,7 @@ from signerd.dnssec.nsec3 import (
     HashCollision,
     NameHashes,
     build_nsec3_chain,
+    encode_hashes,
     find_empty_non_terminals,
     hash_owner_name,
     make_hashed_owner,
@@ -108,6 +109,13 @@ def test_an_insecure_delegation_is_in_the_chain_for_there_is_no_opt_out() -> Non
     for glue in ("ns1.c.example", "ns2.c.example", "ns1.a.example"):
         hashed = hash_owner_name(to_name(glue), salt=SALT, iterations=12)
         assert make_hashed_owner(hashed, EXAMPLE) not in chain
+
+
+@given(st.lists(st.binary(min_size=20, max_size=20), max_size=8), st.sampled_from([0, 1, 997]))
+def test_hashes_are_encoded_as_the_standard_library_does(digests: list[bytes], more: int) -> None:
+    digests += [bytes((number & 255, number >> 8)) * 10 for number in range(more)]
+    expected = [b"\x20" + b32hexencode(digest).lower() for digest in digests]
+    assert encode_hashes(digests) == expected
 
 
 @given(st.sets(names, max_size=12))

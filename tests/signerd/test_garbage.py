@@ -1,0 +1,30 @@
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from signerd.garbage import look_for_cycles_seldom
+
+
+@pytest.fixture(autouse=True)
+def _thresholds() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] - pytest uses it
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+
+
+def test_making_the_tuples_of_a_zone_starts_no_search_through_all_objects() -> None:
+    look_for_cycles_seldom()
+    before = gc.get_stats()[2]["collections"]
+    kept = [(number, {number: (number,)}, [number]) for number in range(300_000)]
+    assert gc.get_stats()[2]["collections"] == before
+    assert len(kept) == 300_000
+
+
+def test_cycles_are_still_found() -> None:
+    look_for_cycles_seldom()
+    assert gc.isenabled()
+    before = gc.get_stats()[0]["collections"]
+    kept = [[number] for number in range(200_000)]
+    assert gc.get_stats()[0]["collections"] > before
+    assert len(kept) == 200_000
