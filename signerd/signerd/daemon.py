@@ -209,7 +209,7 @@ class Daemon:
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
         parts = PlatformParts(self._holder, self._clock)
-        application = make_application(AdminParts(parts, parts, parts, self))
+        application = make_application(AdminParts(parts, parts, parts, self, parts.open_platform))
         try:
             sock = bind_admin(self._config.admin.listen)
         except OSError as error:

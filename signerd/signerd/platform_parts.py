@@ -6,10 +6,12 @@ from signerd.api import platform_parts as parts
 from signerd.api.access import Identity, Presented
 from signerd.api.errors import PartNotAvailable
 from signerd.api.kms_summary import KmsSummary
+from signerd.api.platform_backend import PlatformBackend
 from signerd.clock import Clock
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
 from signerd.platform.gate import Gate
 from signerd.platform.principal import Organisation, Project, TokenScope
+from signerd.platform.project_contents import count_project_contents
 from signerd.platform.request_record import RequestRecord
 from signerd.platform.rights import Rights
 
@@ -56,6 +58,11 @@ class PlatformParts:
     ) -> Rights:
         """Give what the caller may do."""
         return self._open().collect_rights(identity, organisation, project, needed)
+
+    def open_platform(self) -> PlatformBackend:
+        """Give what the platform's calls work with."""
+        custody = self._open_custody()
+        return PlatformBackend(custody.store, custody.derive_pepper, count_project_contents)
 
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
         """Count keys in each region."""

@@ -25,7 +25,7 @@ async def serve(application: ASGIApp) -> AsyncGenerator[ListenAddress]:
 
 
 def make_fake_application(fake: FakeServer, endpoints: Sequence[AnyEndpoint] | None = None) -> ASGIApp:
-    return make_application(AdminParts(fake, fake, fake, fake), endpoints)
+    return make_application(AdminParts(fake, fake, fake, fake, fake.open_platform), endpoints)
 
 
 def make_client(address: ListenAddress) -> httpx.AsyncClient:

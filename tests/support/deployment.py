@@ -8,10 +8,12 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from signerd.api.application import AdminParts
+from signerd.api.platform_backend import PlatformBackend
 from signerd.api.platform_parts import PlatformParts
 from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import FirstNames, Platform, bootstrap
 from signerd.platform.change import PlatformStore
+from signerd.platform.project_contents import count_project_contents
 from signerd.platform.request_log import RequestLog
 from signerd.store.engine import open_database
 from signerd.store.migration import upgrade
@@ -53,9 +55,12 @@ class Deployment:
     def pepper(self) -> LiveKey:
         return self.kms.derive_key(Label.TOKEN_PEPPER)
 
+    def open_platform(self) -> PlatformBackend:
+        return PlatformBackend(self.store, self.pepper, count_project_contents)
+
     @property
     def admin_parts(self) -> AdminParts:
-        return AdminParts(self.parts, self.requests, self.parts, self)
+        return AdminParts(self.parts, self.requests, self.parts, self, self.open_platform)
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from signerd.api.access import Identity, PairPresented, Presented
+from signerd.api.errors import PartNotAvailable
 from signerd.api.kms_summary import KmsSummary, RegionSummary
+from signerd.api.platform_backend import PlatformBackend
 from signerd.platform.errors import CredentialRefused, OrganisationRefused, ProjectUnknown
 from signerd.platform.gate import Gate
 from signerd.platform.principal import (
@@ -93,3 +95,6 @@ class FakeServer(FakeAccess):
         if self.audit_error is not None:
             raise self.audit_error
         self.records.append(record)
+
+    def open_platform(self) -> PlatformBackend:
+        raise PartNotAvailable("this server has no platform")

@@ -17,6 +17,8 @@ from signerd.api.dispatcher import Dispatcher
 from signerd.api.error_response import INTERNAL_ERROR, render_message
 from signerd.api.health import HealthEndpoints, Readiness
 from signerd.api.kms_summary import SummarySource, list_summary_endpoints
+from signerd.api.platform_backend import OpenPlatform
+from signerd.api.platform_endpoints import list_platform_endpoints
 from signerd.api.request_audit import RequestAudit
 from signerd.api.route import DEFAULT_BODY_OCTETS, AnyEndpoint, RouteTable
 from signerd.api.transport import REQUEST_ID_STATE, Transport
@@ -32,11 +34,12 @@ class AdminParts:
     audit: RequestAudit
     kms_summary: SummarySource
     readiness: Readiness
+    platform: OpenPlatform
 
 
 def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
     """Give all calls under /v1 and /oidc."""
-    return [*list_summary_endpoints(parts.kms_summary)]
+    return [*list_summary_endpoints(parts.kms_summary), *list_platform_endpoints(parts.platform)]
 
 
 def make_application(parts: AdminParts, endpoints: Sequence[AnyEndpoint] | None = None) -> ASGIApp:

@@ -88,6 +88,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     PartNotAvailable: 503,
     platform.PlatformError: 500,
     platform.Forbidden: 403,
+    platform.GrantTooWide: 403,
     platform.CredentialRefused: 401,
     platform.OrganisationRefused: 403,
     platform.ProjectUnknown: 404,

@@ -1,7 +1,10 @@
 """What holds for a principal: rules of the roles and policies that are bound to it, in one place."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
+from signerd.platform.errors import GrantTooWide
 from signerd.platform.iam_tables import iam_bindings, iam_policies, iam_rules, memberships, team_members
 from signerd.platform.json_column import load_list
 from signerd.platform.principal import Principal, PrincipalKind, TokenScope
@@ -45,6 +48,22 @@ def load_all_rights(connection: Connection, principal: Principal, organisation: 
     return Rights(_load_rules(connection, principal, organisation, everywhere, None))
 
 
+def load_team_rights(connection: Connection, organisation: str, team: str) -> Rights:
+    """Collect what membership in a team brings anywhere in an organisation."""
+    everywhere = iam_policies.c.organisation == organisation
+    return Rights(_load_bound(connection, organisation, iam_bindings.c.team == team, everywhere, None))
+
+
+def require_grantable(rights: Rights, rules: Iterable[Rule]) -> None:
+    """Check that somebody grants no more than what they may do themselves.
+
+    Raises:
+        GrantTooWide: They would.
+    """
+    if not all(rights.include(rule) for rule in rules):
+        raise GrantTooWide
+
+
 def can_see_project(connection: Connection, principal: Principal, organisation: str, project: str) -> bool:
     """Say if a principal has any right in a project."""
     return bool(load_rights(connection, principal, organisation, project).rules)
@@ -71,6 +90,16 @@ def _load_rules(
         bound = or_(iam_bindings.c.user_subject == principal.identity, iam_bindings.c.team.in_(own_teams))
     else:
         bound = iam_bindings.c.service_account == principal.identity
+    return _load_bound(connection, organisation, bound, places, needed)
+
+
+def _load_bound(
+    connection: Connection,
+    organisation: str,
+    bound: ColumnElement[bool],
+    places: ColumnElement[bool],
+    needed: TokenScope | None,
+) -> tuple[Rule, ...]:
     query = (
         select(
             iam_rules.c.resources,

@@ -18,6 +18,15 @@ class Forbidden(PlatformError):
         super().__init__(f"you may not {verb} on {resource_type}")
 
 
+class GrantTooWide(PlatformError):
+    """Somebody would grant more than what they may do themselves."""
+
+    code = "platform.grant_too_wide"
+
+    def __init__(self) -> None:
+        super().__init__("you may not grant more than what you may do yourself")
+
+
 class CredentialRefused(PlatformError):
     """The credential is missing, malformed, unknown, wrong, expired or revoked; which is not said."""
 

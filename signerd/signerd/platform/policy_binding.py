@@ -1,10 +1,10 @@
 """Bindings: to whom a policy grants what its rules say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from signerd.platform.administrators import require_administrator
 from signerd.platform.change import Change
@@ -104,10 +104,36 @@ def add_binding(change: Change, place: Place, identity: str, draft: BindingDraft
     touch_policy(change, policy)
     principal = draft.user or draft.team or draft.service_account or ""
     _record(change, place, "add", policy, {"binding": made.identity, "principal": principal})
-    found = list_bindings(change.connection, place.organisation, [policy.record.identity])
-    return policy, next(
-        binding for binding in found[policy.record.identity] if binding.record.identity == made.identity
-    )
+    return policy, _find(change.connection, place, policy, made.identity)
+
+
+def update_binding(
+    change: Change, place: Place, identity: str, binding: str, revise: Callable[[Description], Description]
+) -> tuple[Policy, Binding]:
+    """Change what people say of a binding; whom it is for stays.
+
+    Raises:
+        ObjectUnknown: There is no such policy or binding.
+        InvalidValue: The description breaks a limit.
+        NameTaken: The slug is taken within the policy.
+    """
+    policy = get_policy(change.connection, place, identity)
+    current = _find(change.connection, place, policy, binding)
+    description = revise(current.record.stated)
+    if description != current.record.stated:
+        new = current.record.change(description, change.now)
+        scope = (iam_bindings.c.organisation == place.organisation) & (
+            iam_bindings.c.policy == policy.record.identity
+        )
+        require_free_slug(change.connection, iam_bindings, NOUN, scope, new)
+        change.connection.execute(
+            update(iam_bindings)
+            .where(scope, iam_bindings.c.identity == current.record.identity)
+            .values(new.columns())
+        )
+        touch_policy(change, policy)
+        _record(change, place, "update", policy, {"binding": binding})
+    return policy, _find(change.connection, place, policy, binding)
 
 
 def remove_binding(change: Change, place: Place, identity: str, binding: str) -> None:
@@ -128,6 +154,14 @@ def remove_binding(change: Change, place: Place, identity: str, binding: str) ->
     touch_policy(change, policy)
     require_administrator(change.connection, place.organisation)
     _record(change, place, "remove", policy, {"binding": binding})
+
+
+def _find(connection: Connection, place: Place, policy: Policy, identity: str) -> Binding:
+    found = list_bindings(connection, place.organisation, [policy.record.identity])
+    for binding in found.get(policy.record.identity, ()):
+        if binding.record.identity == identity:
+            return binding
+    raise ObjectUnknown(NOUN)
 
 
 def _check_principal(connection: Connection, organisation: str, draft: BindingDraft) -> None:

@@ -51,6 +51,11 @@ def get_project(connection: Connection, organisation: str, identity_or_slug: str
     return found[0]
 
 
+def state_description(project: Project) -> Description:
+    """Give what people said of a project."""
+    return Description(project.name, project.description, project.labels, project.annotations)
+
+
 def list_ancestors(connection: Connection, organisation: str, project: str) -> list[str]:
     """List the projects above a project, the nearest first."""
     found: list[str] = []

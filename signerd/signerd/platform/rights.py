@@ -13,6 +13,21 @@ SECRET: Final = "secret"  # noqa: S105  # the name of a resource type
 DNS_ZONE: Final = "dns_zone"
 AUDIT_LOG: Final = "audit_log"
 IAM_POLICY: Final = "iam_policy"
+RESOURCE_TYPES: Final = (
+    AUDIT_LOG,
+    DNS_ZONE,
+    "federated_identity",
+    "federated_identity_provider",
+    IAM_POLICY,
+    "iam_role",
+    KMS_KEY,
+    "membership",
+    "project",
+    SECRET,
+    "service_account",
+    "team",
+)
+"""All types that rules can name."""
 
 KMS_SINGLE_ACTIONS: Final = frozenset(
     {"encrypt", "decrypt", "sign", "verify", "hmac", "verifyHmac", "rotate", "export"}

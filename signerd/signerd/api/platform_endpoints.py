@@ -1,0 +1,23 @@
+"""All calls of the platform: regions, projects, and who may do what."""
+
+from signerd.api.membership_endpoints import list_membership_endpoints
+from signerd.api.platform_backend import OpenPlatform
+from signerd.api.policy_endpoints import list_policy_endpoints, list_role_endpoints
+from signerd.api.project_endpoints import list_project_endpoints
+from signerd.api.region_endpoints import list_region_endpoints
+from signerd.api.route import AnyEndpoint
+from signerd.api.service_account_endpoints import list_service_account_endpoints
+from signerd.api.team_endpoints import list_team_endpoints
+
+
+def list_platform_endpoints(open_platform: OpenPlatform) -> list[AnyEndpoint]:
+    """Give the calls."""
+    return [
+        *list_region_endpoints(open_platform),
+        *list_project_endpoints(open_platform),
+        *list_policy_endpoints(open_platform),
+        *list_role_endpoints(open_platform),
+        *list_service_account_endpoints(open_platform),
+        *list_team_endpoints(open_platform),
+        *list_membership_endpoints(open_platform),
+    ]
