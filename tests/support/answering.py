@@ -144,9 +144,14 @@ def make_packet(name: str, rdatatype: str, *, dnssec: bool = False, payload: int
 
 def ask(zones: ZoneSet, name: str, rdatatype: str, *, dnssec: bool = False, limit: int = 65535) -> Reply:
     """Ask the core, without a responder around it."""
-    packet = make_packet(name, rdatatype, dnssec=dnssec)
+    wire = respond(zones, make_packet(name, rdatatype, dnssec=dnssec), limit=limit)
+    return Reply(dns.message.from_wire(wire), len(wire))
+
+
+def respond(zones: ZoneSet, packet: bytes, *, limit: int = 65535) -> bytes:
+    """Answer a packet, without a responder around it."""
     query = parse_query(packet)
     assert query is not None
-    answer = answer_question(zones, query.name, query.type, wants_dnssec=dnssec, limit=limit)
-    wire = packet[:2] + assemble_response(query, answer, udp_octets=1232)
-    return Reply(dns.message.from_wire(wire), len(wire))
+    wants_dnssec = query.edns is not None and query.edns.wants_dnssec
+    answer = answer_question(zones, query.name, query.type, wants_dnssec=wants_dnssec, limit=limit)
+    return packet[:2] + assemble_response(query, answer, udp_octets=1232)

@@ -4,13 +4,21 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict
 
 import dns.rcode
-import dns.rrset
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
 
-from answering import Reply
+from answering import to_name
+from plain_response import PlainResponse, Record, split_labels
+from signerd.dns.zone import Zone
+from signerd.zones.checks import check_zone
+from signerd.zones.master_file import load_master_file
+from signerd.zones.notice import Severity
 
 CASES = Path(__file__).parent.parent / "data" / "ferret" / "cases.jsonl.gz"
 SERVERS = frozenset({"bind", "nsd", "knot", "powerdns"})
@@ -64,16 +72,13 @@ class Response:
         return cls(header["rcode"], "AA" in flags, "TC" in flags, answer, authority, additional)
 
     @classmethod
-    def from_reply(cls, reply: Reply) -> "Response":
-        """Read a response of ours."""
-        message = reply.message
+    def from_plain(cls, plain: PlainResponse) -> "Response":
+        """Take over a response of ours."""
         return cls(
-            dns.rcode.to_text(message.rcode()),
-            reply.is_authoritative,
-            reply.is_truncated,
-            _list_records(message.answer),
-            _list_records(message.authority),
-            _list_records(message.additional),
+            dns.rcode.to_text(dns.rcode.Rcode(plain.rcode)),
+            plain.is_authoritative,
+            plain.is_truncated,
+            *(frozenset(map(_format_record, s)) for s in (plain.answer, plain.authority, plain.additional)),
         )
 
 
@@ -106,5 +111,35 @@ def iterate_cases() -> Iterator[Case]:
             yield Case(line["case"], line["zone"], line["qname"].lower(), line["qtype"], responses)
 
 
-def _list_records(section: list[dns.rrset.RRset]) -> Records:
-    return frozenset(line.lower() for rrset in section for line in rrset.to_text().splitlines())
+class BadZone(Exception):
+    """A zone of the dataset is one that the server refuses."""
+
+
+def load_zone(case: Case, directory: Path) -> Zone:
+    """Load and check the zone of a case the way the server does.
+
+    Raises:
+        BadZone: There are errors; none of these zones is one that a server should refuse.
+    """
+    file = directory / "case.zone"
+    file.write_text(case.zone)
+    loaded = load_master_file(file, to_name(case.apex), directory=directory)
+    notices = loaded.notices
+    if loaded.zone is not None:
+        notices += check_zone(loaded.zone, loaded.positions.find)
+    errors = [str(notice) for notice in notices if notice.severity is Severity.ERROR]
+    if loaded.zone is None or errors:
+        raise BadZone(case.number, errors)
+    return loaded.zone
+
+
+def _format_record(record: Record) -> str:
+    owner = b".".join([*split_labels(record.owner), b""]).decode("ascii")  # no escapes in this dataset
+    return f"{owner} {record.ttl} in {_format_data(record.type, record.rdata)}"
+
+
+@lru_cache(4096)  # most zones have the same SOA, addresses and text
+def _format_data(rdatatype: int, rdata: bytes) -> str:
+    known = dns.rdatatype.RdataType.make(rdatatype)
+    text = dns.rdata.from_wire(dns.rdataclass.IN, known, rdata, 0, len(rdata)).to_text()
+    return f"{dns.rdatatype.to_text(known)} {text}".lower()

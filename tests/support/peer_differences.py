@@ -80,10 +80,6 @@ def find_cut(response: PlainResponse) -> bytes | None:
     return next((record.owner for record in response.authority if record.type == NS), None)
 
 
-def is_authoritative(response: PlainResponse) -> bool:
-    return bool(response.flags & 0x0400)
-
-
 def zero_soa_ttl(question: Question, ours: PlainResponse, theirs: PlainResponse) -> PlainResponse | None:
     if question.type != "SOA":
         return None
@@ -194,7 +190,7 @@ def answer_nsec_at_cut(
     name = to_wire(question.name)
     if (
         question.type != "NSEC"
-        or is_authoritative(ours)
+        or ours.is_authoritative
         or find_cut(ours) != name
         or not covers_only(theirs.answer, NSEC)
         or {record.owner for record in theirs.answer} != {name}

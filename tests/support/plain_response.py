@@ -65,6 +65,11 @@ class PlainResponse:
     opt: tuple[int, int, int] | None
 
     @property
+    def is_authoritative(self) -> bool:
+        """The AA flag."""
+        return bool(self.flags & AA)
+
+    @property
     def is_truncated(self) -> bool:
         """The TC flag."""
         return bool(self.flags & TC)

@@ -1,5 +1,6 @@
 """Signs a zone in this process, with keys of its own: for tests and benchmarks that need no server."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from signerd.dns.name import parse_name
@@ -27,11 +28,24 @@ def make_keys(algorithm: int = ECDSAP256SHA256) -> list[LocalSigningKey]:
 
 
 def sign_zone(
-    unsigned: Zone, *, policy: SigningPolicy | None = None, now: int = NOW, workers: int = 2
+    unsigned: Zone,
+    *,
+    keys: Sequence[LocalSigningKey] = (),
+    policy: SigningPolicy | None = None,
+    now: int = NOW,
+    workers: int = 2,
 ) -> Zone:
-    """Sign a zone, with a serial one above its own."""
+    """Sign a zone, with a serial one above its own.
+
+    Args:
+        unsigned: The zone.
+        keys: KSK and ZSK; without any, new ones are made.
+        policy: How to sign.
+        now: The time of signing.
+        workers: Threads.
+    """
     policy = policy or SigningPolicy()
-    keys = make_keys()
+    keys = keys or make_keys()
     key_set = KeySet.from_keys([key.dnskey for key in keys])
     assembled = assemble(unsigned, keys=key_set, policy=policy, serial=Serial(unsigned.serial + 1))
     plan = plan_signatures(assembled, None, key_set, policy, now)
