@@ -10,6 +10,9 @@ DERIVED_KEY = "signerd/derived/1"
 KEK = "signerd/kek/1"
 KEY_VERSION = "signerd/kv/1"
 SERVICE_KEY = "signerd/service-key/1"
+WRAPPING_KEY = "signerd/wk/1"
+FINGERPRINT = "signerd/fingerprint/1"
+CIPHERTEXT = "signerd/enc/1"
 
 
 def encode_fields(fields: Sequence[bytes | str | int | bool]) -> bytes:

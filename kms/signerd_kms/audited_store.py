@@ -12,7 +12,7 @@ from signerd_kms.audit import NO_DETAILS, AuditEvent, AuditSink
 from signerd_kms.clock import Clock
 from signerd_kms.errors import AuditNotWritten, KmsError, StoreUnavailable
 from signerd_kms.group_commit import GroupCommit
-from signerd_kms.key import Key
+from signerd_kms.key import Key, Scope
 
 T = TypeVar("T")
 RESOURCE_TYPE = "kms_key"
@@ -52,6 +52,22 @@ class AuditedStore:
             StoreUnavailable: The database did not commit; nothing of it is stored.
         """
         return self._writer.write(work)
+
+    def overwrite_deleted(self) -> None:
+        """Bring the overwriting of deleted rows from SQLite's log into its file. Elsewhere it does nothing.
+
+        Raises:
+            StoreUnavailable: It failed; the rows are deleted all the same.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return
+        raw = self._engine.raw_connection()  # no transaction: a checkpoint inside one fails
+        try:
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise StoreUnavailable(f"the database cannot be tidied: {error}") from error
+        finally:
+            raw.close()
 
     def record(self, connection: Connection, event: AuditEvent) -> None:
         """Store an audit event in the transaction of what it records.
@@ -93,6 +109,34 @@ class AuditedStore:
             resource_type=RESOURCE_TYPE,
             resource=key.identity,
             key_version=version,
+            error=None if error is None else error.code,
+            details=details,
+        )
+        self.record(connection, event)
+
+    def record_place_event(
+        self,
+        connection: Connection,
+        action: str,
+        scope: Scope,
+        by: Attribution,
+        *,
+        error: KmsError | None = None,
+        details: Mapping[str, str | int] = NO_DETAILS,
+    ) -> None:
+        """Store what was done or refused in a scope, and concerns no key that is there."""
+        event = AuditEvent(
+            at=self.now(),
+            action=action,
+            succeeded=error is None,
+            organisation=scope.organisation,
+            region=scope.region,
+            project=scope.project,
+            actor=by.actor,
+            via=by.via,
+            request_id=by.request_id,
+            credential=by.credential,
+            address=by.address,
             error=None if error is None else error.code,
             details=details,
         )

@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from sqlalchemy import Connection, insert, select
 
@@ -21,7 +22,7 @@ from signerd_kms.errors import (
 )
 from signerd_kms.hierarchy import KeyHierarchy
 from signerd_kms.identity import new_identity
-from signerd_kms.key import Scope
+from signerd_kms.key import KeyIdentity, Scope
 from signerd_kms.root_key import Label, RootKey, new_root_key, unseal_root_key
 from signerd_kms.schema import instance as instances
 from signerd_kms.seal import Seal
@@ -29,6 +30,7 @@ from signerd_kms.state import ALLOWED, State, Task
 from signerd_kms.wrapping import LiveKey, WrappedKey
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Custodian:
@@ -234,6 +236,33 @@ class Custodian:
             generation = self._store.write(lambda connection: self._make_kek(connection, hierarchy, scope))
         with self._store.read() as connection:
             return hierarchy.load_kek(connection, organisation, region, generation), generation
+
+    def write_under_kek(
+        self, hierarchy: KeyHierarchy, scope: Scope, work: Callable[[Connection, LiveKey, int], T]
+    ) -> T:
+        """Run the work in a write transaction, with the key-encryption key that is the newest inside it.
+
+        A row wrapped under an older one could be written after the last was rewrapped, and be lost with it.
+        """
+        while True:
+            kek, generation = self.load_current_kek(hierarchy, scope)
+
+            def attempt(
+                connection: Connection, kek: LiveKey = kek, generation: int = generation
+            ) -> tuple[T] | None:
+                newest = hierarchy.find_kek_generation(connection, scope.organisation, scope.region)
+                return (work(connection, kek, generation),) if newest == generation else None
+
+            outcome = self._store.write(attempt)
+            if outcome is not None:
+                return outcome[0]
+
+    def forget_key(self, identity: KeyIdentity) -> None:
+        """Drop a key that was destroyed from memory."""
+        with self._changed:
+            hierarchy = self._hierarchy
+        if hierarchy is not None:
+            hierarchy.forget(identity)
 
     def _make_kek(self, connection: Connection, hierarchy: KeyHierarchy, scope: Scope) -> int:
         known = hierarchy.find_kek_generation(connection, scope.organisation, scope.region)

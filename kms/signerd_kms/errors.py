@@ -15,10 +15,10 @@ class InvalidRequest(KmsError):
     code = "kms.invalid_request"
 
 
-class KeyTypeUnsupported(KmsError):
-    """The key type is known, but this version cannot make or use keys of it."""
+class OperationUnsupported(KmsError):
+    """Keys of this type cannot do what was asked."""
 
-    code = "kms.key_type_unsupported"
+    code = "kms.operation_unsupported"
 
 
 class SchemeUnsupported(KmsError):
@@ -37,6 +37,72 @@ class KeyVersionUnknown(KmsError):
     """The key has no such version, or it was destroyed."""
 
     code = "kms.key_version_unknown"
+
+
+class KeyVersionNotUsable(KmsError):
+    """An operation names a version that the key does not have."""
+
+    code = "kms.key_version_not_usable"
+
+
+class KeyVersionExhausted(KmsError):
+    """The key version has encrypted as many messages as random nonces allow; rotate the key."""
+
+    code = "kms.key_version_exhausted"
+
+
+class DecryptFailed(KmsError):
+    """A ciphertext does not open. There is one message for every reason: which it was helps attackers."""
+
+    code = "kms.decrypt_failed"
+
+    def __init__(self) -> None:
+        super().__init__("the ciphertext cannot be decrypted with this key")
+
+
+class ImportFailed(KmsError):
+    """Key material cannot be imported. There is one message for every reason, as for decryption."""
+
+    code = "kms.import_failed"
+
+    def __init__(self) -> None:
+        super().__init__("the key material cannot be imported as a key of this type")
+
+
+class KeyMaterialKnown(KmsError):
+    """The organisation has a key with this material already."""
+
+    code = "kms.key_material_known"
+
+
+class ExportNotAllowed(KmsError):
+    """The key was not made exportable."""
+
+    code = "kms.export_not_allowed"
+
+
+class RotationNotAllowed(KmsError):
+    """The key was imported without leave to rotate it."""
+
+    code = "kms.rotation_not_allowed"
+
+
+class KeyChanged(KmsError):
+    """The key has another object version than the caller expects."""
+
+    code = "kms.key_changed"
+
+
+class RepeatedDifferently(KmsError):
+    """The same idempotency key came with another request before."""
+
+    code = "kms.repeated_differently"
+
+
+class StatementRefused(KmsError):
+    """A zone's key set is not one that the policy of the key allows to sign."""
+
+    code = "kms.statement_refused"
 
 
 class KeyNameTaken(KmsError):

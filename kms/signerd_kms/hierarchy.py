@@ -1,4 +1,4 @@
-"""The keys in memory while unsealed: root key, key-encryption keys, a bounded cache of private keys."""
+"""The keys in memory while unsealed: root key, key-encryption keys, a bounded cache of loaded keys."""
 
 import hashlib
 import os
@@ -7,16 +7,23 @@ from collections import OrderedDict
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from signerd_kms import signature
-from signerd_kms.associated_data import KEK, KEY_VERSION, SERVICE_KEY, encode_fields
+from signerd_kms.associated_data import (
+    FINGERPRINT,
+    KEK,
+    KEY_VERSION,
+    SERVICE_KEY,
+    WRAPPING_KEY,
+    encode_fields,
+)
 from signerd_kms.errors import UnwrapFailed
-from signerd_kms.key import Key, Scope, encode_operations
+from signerd_kms.key import Key, KeyIdentity, Scope, encode_operations
+from signerd_kms.key_material import Material, encode_public_key, load_material
 from signerd_kms.key_rows import StoredMaterial
 from signerd_kms.root_key import Label, RootKey
 from signerd_kms.schema import instance, keks
-from signerd_kms.wrapping import LiveKey, WrappedKey, unwrap, wrap
+from signerd_kms.wrapping import LiveKey, WrappedKey, compute_key_check, unwrap, wrap
 
-MAX_LOADED_KEYS = 1024  # bounds the private keys in memory; the least recently used goes first
+MAX_LOADED_KEYS = 1024  # bounds the keys in memory; the least recently used goes first
 KEK_OCTETS = 32
 
 _Place = tuple[str, str, int]  # organisation, region, generation
@@ -31,7 +38,7 @@ class KeyHierarchy:
         self._next_root: RootKey | None = None  # while the root key is rotated
         self._lock = threading.Lock()
         self._keks: dict[_Place, LiveKey] = {}
-        self._loaded: OrderedDict[bytes, signature.PrivateKey] = OrderedDict()
+        self._loaded: OrderedDict[bytes, tuple[KeyIdentity, Material]] = OrderedDict()
 
     def close(self) -> None:
         """Wipe and drop every key. The caller has seen to it that no operation is under way."""
@@ -191,37 +198,61 @@ class KeyHierarchy:
         self, kek: LiveKey, generation: int, key: Key, version: int, octets: bytes
     ) -> StoredMaterial:
         """Wrap the material of a key version, bound to the identity and unchangeable policy of the key."""
-        return StoredMaterial(wrap(kek, octets, self.encode_version(key, version, generation)), generation)
+        return StoredMaterial(
+            wrap(kek, octets, self.encode_version(key, version, generation)),
+            generation,
+            self.compute_fingerprint(key.scope.organisation, octets),
+        )
 
-    def load_private_key(
-        self, kek: LiveKey, key: Key, version: int, material: StoredMaterial
-    ) -> signature.PrivateKey:
-        """Unwrap and load a private key, or take it from the cache if no octet of its row has changed.
+    def unwrap_material(self, kek: LiveKey, key: Key, version: int, stored: StoredMaterial) -> LiveKey:
+        """Give the secret form of a key version; the caller closes it.
+
+        Raises:
+            UnwrapFailed: The row or the policy of the key was changed.
+        """
+        return unwrap(kek, stored.wrapped, self.encode_version(key, version, stored.kek_generation))
+
+    def load_material(self, kek: LiveKey, key: Key, version: int, stored: StoredMaterial) -> Material:
+        """Unwrap and load a key version, or take it from the cache if no octet of its row has changed.
 
         Raises:
             UnwrapFailed: The row, the policy of the key or its public key was changed.
         """
-        associated_data = self.encode_version(key, version, material.kek_generation)
-        public_key = (
-            next((known.public_key for known in key.versions if known.version == version), None) or b""
-        )
-        wrapped = material.wrapped
+        associated_data = self.encode_version(key, version, stored.kek_generation)
+        public_key = next((known.public_key for known in key.versions if known.version == version), None)
+        wrapped = stored.wrapped
         place = hashlib.sha256(
-            encode_fields((associated_data, wrapped.octets, wrapped.key_check, public_key))
+            encode_fields((associated_data, wrapped.octets, wrapped.key_check, public_key or b""))
         ).digest()
         with self._lock:
             if (loaded := self._loaded.get(place)) is not None:
                 self._loaded.move_to_end(place)
-                return loaded
+                return loaded[1]
         with unwrap(kek, wrapped, associated_data) as live:
-            private_key = signature.load_private_key(live.octets, key.key_type, validated=True)
-        if signature.encode_public_key(private_key) != public_key:
+            material = load_material(live.octets, key.key_type, validated=True)
+        if encode_public_key(material) != public_key:
             raise UnwrapFailed(f"the stored public key of {key.identity} version {version} was changed")
         with self._lock:
-            self._loaded[place] = private_key
+            self._loaded[place] = (key.identity, material)
             while len(self._loaded) > MAX_LOADED_KEYS:
                 self._loaded.popitem(last=False)
-        return private_key
+        return material
+
+    def forget(self, identity: KeyIdentity) -> None:
+        """Drop a key that was destroyed from the cache."""
+        with self._lock:
+            for place in [place for place, (known, _) in self._loaded.items() if known == identity]:
+                del self._loaded[place]
+
+    def compute_fingerprint(self, organisation: str, octets: bytes) -> bytes:
+        """Compute what tells whether two keys of an organisation are the same, and nothing else of them."""
+        return compute_key_check(octets, encode_fields((FINGERPRINT, self._instance, organisation)))
+
+    def encode_wrapping_key(
+        self, organisation: str, region: str, generation: int, kek_generation: int
+    ) -> bytes:
+        """Give the associated data of the private half of a key that wraps imports."""
+        return encode_fields((WRAPPING_KEY, self._instance, organisation, region, generation, kek_generation))
 
     def encode_service_key(
         self, scope: Scope, purpose: str, identity: str, generation: int, bound: tuple[bytes, ...]

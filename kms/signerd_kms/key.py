@@ -101,12 +101,14 @@ class KeyVersion:
         status: `active`, or `destroyed` once its material is gone.
         created_at: Seconds since 1970, UTC.
         public_key: SubjectPublicKeyInfo in DER; None for symmetric types.
+        reserved_messages: How many messages it may have encrypted so far, rounded up.
     """
 
     version: int
     status: str
     created_at: int
     public_key: bytes | None = field(repr=False)
+    reserved_messages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,18 @@ class Key:
     updated_at: int
     object_version: int
     deletion_scheduled_at: int | None
+
+    @property
+    def last_rotated_at(self) -> int | None:
+        """When the newest version was made, if it is not the first."""
+        return self.versions[-1].created_at if self.latest_version > 1 else None
+
+    @property
+    def next_rotation_at(self) -> int | None:
+        """When the key is due for rotation, if it is rotated by itself."""
+        if not self.rotation_enabled or self.rotation_period_in_days is None:
+            return None
+        return self.versions[-1].created_at + self.rotation_period_in_days * 86400
 
 
 def encode_operations(operations: frozenset[Operation]) -> str:

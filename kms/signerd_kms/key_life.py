@@ -1,31 +1,24 @@
-"""Keys from their making to their end: create, read, enable, disable."""
+"""Making and reading keys."""
 
 from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
-from signerd_kms import key_rows, request, signature
+from signerd_kms import creation_record, key_rows, signature
 from signerd_kms.attribution import Attribution
-from signerd_kms.audited_store import raise_error
+from signerd_kms.creation_record import Once
 from signerd_kms.custodian import Custodian
-from signerd_kms.errors import KeyNotUsable, KeyVersionUnknown, KmsError
-from signerd_kms.identity import new_identity
-from signerd_kms.key import (
-    NO_TEXTS,
-    OPERATIONS,
-    Key,
-    KeyIdentity,
-    KeyStatus,
-    KeyType,
-    KeyVersion,
-    Scope,
-)
+from signerd_kms.errors import KeyVersionUnknown, OperationUnsupported
+from signerd_kms.key import NO_TEXTS, Key, KeyIdentity, KeyStatus, KeyType, Scope
+from signerd_kms.key_material import encode_public_key, generate_material, load_material
 from signerd_kms.memory import wipe
+from signerd_kms.new_key import NewKey
 from signerd_kms.state import Task
+from signerd_kms.wrapping import LiveKey
 
 
 class KeyLife:
-    """Makes keys, reads them and changes their state."""
+    """Makes keys and reads them."""
 
     def __init__(self, custodian: Custodian) -> None:
         self._custodian = custodian
@@ -42,72 +35,72 @@ class KeyLife:
         labels: Mapping[str, str] = NO_TEXTS,
         annotations: Mapping[str, str] = NO_TEXTS,
         export_allowed: bool = False,
+        rotation_enabled: bool = False,
+        rotation_period_in_days: int | None = None,
+        once: Once | None = None,
     ) -> Key:
         """Make a key with its first version.
 
         Args:
             scope: Where it lives.
-            name: 1 to 255 printable characters; unique among the keys of the scope that are not pending
-                deletion, and so is the slug made from it.
+            name: As in `NewKey`, and so are the others.
             key_type: What it can do, for ever.
             by: Who asks.
-            description: Up to 1024 characters.
-            labels: Echoed, not interpreted.
-            annotations: Echoed, not interpreted.
-            export_allowed: Whether the material may ever be exported; bound to the material.
+            description: For people.
+            labels: Echoed.
+            annotations: Echoed.
+            export_allowed: Whether the material may ever be exported.
+            rotation_enabled: Whether it is rotated by itself.
+            rotation_period_in_days: How often.
+            once: Makes a retry give the key that the first attempt made.
 
         Raises:
-            InvalidRequest: The name or the description breaks its rule.
-            KeyTypeUnsupported: Keys of this type cannot be made yet.
+            InvalidRequest: Something breaks its rule.
             KeyNameTaken: The name or its slug is in use.
+            RepeatedDifferently: The idempotency key came with another request before.
             Sealed: The root key is not in memory.
         """
-        request.check_name(name)
-        request.check_description(description)
-        signature.check_key_type(key_type)
+        new = NewKey(
+            name,
+            key_type,
+            description,
+            labels,
+            annotations,
+            export_allowed,
+            rotation_enabled,
+            rotation_period_in_days,
+        )
+        new.check()
         with self._custodian.unsealed(Task.CREATE) as hierarchy:
-            now = self._store.now()
-            identity = KeyIdentity(new_identity("kms"))
-            private_key = signature.generate(key_type)
-            key = Key(
-                identity=identity,
-                scope=scope,
-                name=name,
-                slug=request.make_key_slug(name, identity),
-                description=description,
-                labels=dict(labels),
-                annotations=dict(annotations),
-                key_type=key_type,
-                status=KeyStatus.ACTIVE,
-                operations=OPERATIONS[key_type],
-                export_allowed=export_allowed,
-                imported=False,
-                rotation_allowed=True,
-                rotation_enabled=False,
-                rotation_period_in_days=None,
-                latest_version=1,
-                min_decryption_version=1,
-                versions=(KeyVersion(1, "active", now, signature.encode_public_key(private_key)),),
-                created_at=now,
-                updated_at=now,
-                object_version=1,
-                deletion_scheduled_at=None,
-            )
-            kek, generation = self._custodian.load_current_kek(hierarchy, scope)
-            octets = signature.encode_private_key(private_key)
+            if once is not None and (made := self._find_made(scope, once)) is not None:
+                return made  # before a key is generated, which may take seconds
+            octets = generate_material(key_type)
             try:
                 signature.check_key_pair(octets, key_type)
-                material = hierarchy.wrap_material(kek, generation, key, 1, octets)
+                public_key = encode_public_key(load_material(octets, key_type, validated=True))
+
+                def store(connection: Connection, kek: LiveKey, generation: int) -> Key:
+                    now = self._store.now()
+                    if once is not None:
+                        earlier = creation_record.find_creation(connection, scope.organisation, once, now)
+                        if earlier is not None:
+                            return key_rows.read_key(connection, scope, earlier)
+                    key = new.build(scope, public_key, now)
+                    material = hierarchy.wrap_material(kek, generation, key, 1, octets)
+                    key_rows.insert_key(connection, key, [material])
+                    if once is not None:
+                        creation_record.insert_creation(
+                            connection, scope.organisation, once, key.identity, now
+                        )
+                    details = {"keyType": key_type.value, "name": name}
+                    self._store.record_key_event(
+                        connection, "kms.create", key, by, version=1, details=details
+                    )
+                    return key
+
+                return self._custodian.write_under_kek(hierarchy, scope, store)
             finally:
                 wipe(octets)
-
-            def store(connection: Connection) -> None:
-                key_rows.insert_key(connection, key, [material])
-                details = {"keyType": key_type.value, "name": name}
-                self._store.record_key_event(connection, "kms.create", key, by, version=1, details=details)
-
-            self._store.write(store)
-            return key
 
     def get_key(self, scope: Scope, identity: KeyIdentity) -> Key:
         """Read a key, also while sealed.
@@ -118,6 +111,18 @@ class KeyLife:
         self._custodian.require(Task.READ)
         with self._store.read() as connection:
             return key_rows.read_key(connection, scope, identity)
+
+    def resolve_key(self, scope: Scope, reference: str) -> Key:
+        """Read a key by identity or slug, also while sealed; the identity wins.
+
+        A slug means the key that is not pending deletion; if all of that slug are, the newest of them.
+
+        Raises:
+            KeyUnknown: None in this scope.
+        """
+        self._custodian.require(Task.READ)
+        with self._store.read() as connection:
+            return key_rows.resolve_key(connection, scope, reference)
 
     def find_key(self, scope: Scope, name: str) -> Key | None:
         """Find the key of exactly this name that is not pending deletion, also while sealed."""
@@ -151,38 +156,32 @@ class KeyLife:
                 return known.public_key
         raise KeyVersionUnknown(f"key {identity} has no version {version} with a public key")
 
-    def enable(self, scope: Scope, identity: KeyIdentity, *, by: Attribution) -> Key:
-        """Let a disabled key be used again, also while sealed. An active key stays as it is.
+    def public_keys(
+        self, scope: Scope, identity: KeyIdentity, *, by: Attribution, version: int | None = None
+    ) -> Mapping[int, bytes]:
+        """Give the SubjectPublicKeyInfo of one or all versions in DER, whatever the status; audited.
 
         Raises:
             KeyUnknown: None in this scope.
-            KeyNotUsable: It is pending deletion.
+            OperationUnsupported: Keys of its type have none.
+            KeyVersionUnknown: It has no such version.
         """
-        return self._set_status(scope, identity, KeyStatus.ACTIVE, "kms.enable", by)
+        key = self.get_key(scope, identity)
+        known = {item.version: item.public_key for item in key.versions if item.public_key is not None}
+        if not known:
+            raise OperationUnsupported(f"a key of type {key.key_type.value} has no public key")
+        if version is not None:
+            if version not in known:
+                raise KeyVersionUnknown(f"key {identity} has no version {version}")
+            known = {version: known[version]}
+        self._store.write(
+            lambda connection: self._store.record_key_event(
+                connection, "kms.get_public_key", key, by, version=version
+            )
+        )
+        return known
 
-    def disable(self, scope: Scope, identity: KeyIdentity, *, by: Attribution) -> Key:
-        """Forbid every use of a key, also while sealed. A disabled key stays as it is.
-
-        Raises:
-            KeyUnknown: None in this scope.
-            KeyNotUsable: It is pending deletion.
-        """
-        return self._set_status(scope, identity, KeyStatus.DISABLED, "kms.disable", by)
-
-    def _set_status(
-        self, scope: Scope, identity: KeyIdentity, status: KeyStatus, action: str, by: Attribution
-    ) -> Key:
-        self._custodian.require(Task.CHANGE_STATUS)
-
-        def store(connection: Connection) -> Key | KmsError:
-            key = key_rows.read_key(connection, scope, identity)
-            if key.status is KeyStatus.PENDING_DELETION:
-                error = KeyNotUsable(f"key {identity} is pending deletion")
-                self._store.record_key_event(connection, action, key, by, error=error)
-                return error
-            if key.status is not status:
-                key = key_rows.update_status(connection, key, status, self._store.now())
-            self._store.record_key_event(connection, action, key, by)
-            return key
-
-        return raise_error(self._store.write(store))
+    def _find_made(self, scope: Scope, once: Once) -> Key | None:
+        with self._store.read() as connection:
+            made = creation_record.find_creation(connection, scope.organisation, once, self._store.now())
+            return None if made is None else key_rows.read_key(connection, scope, made)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from signerd_kms.errors import KeyNameTaken, KeyUnknown, KeyVersionUnknown
@@ -19,18 +19,34 @@ from signerd_kms.key import (
     Scope,
     encode_operations,
 )
-from signerd_kms.schema import key_versions, keys
+from signerd_kms.schema import key_versions, keys, tombstones, zone_bindings
 from signerd_kms.wrapping import WrappedKey
 
 AnyRow = Row[*tuple[object, ...]]
+_CHANGING = {  # columns of keys that may change after creation
+    "status",
+    "rotation_enabled",
+    "rotation_period_in_days",
+    "latest_version",
+    "updated_at",
+    "object_version",
+    "deletion_scheduled_at",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMaterial:
-    """The wrapped private part of a key version."""
+    """The wrapped secret part of a key version.
+
+    Attributes:
+        wrapped: Under the key-encryption key of its organisation and region.
+        kek_generation: Which of them.
+        fingerprint: The same for the same material in an organisation; None if it is not known.
+    """
 
     wrapped: WrappedKey
     kek_generation: int
+    fingerprint: bytes | None = None
 
 
 def insert_key(connection: Connection, key: Key, materials: Sequence[StoredMaterial]) -> None:
@@ -39,14 +55,7 @@ def insert_key(connection: Connection, key: Key, materials: Sequence[StoredMater
     Raises:
         KeyNameTaken: Another key of the scope that is not pending deletion has the name or slug.
     """
-    clash = select(keys.c.name).where(
-        *_in_scope(key.scope),
-        (keys.c.name == key.name) | (keys.c.slug == key.slug),
-        keys.c.status != KeyStatus.PENDING_DELETION,
-    )
-    taken = connection.execute(clash).first()
-    if taken is not None:
-        raise KeyNameTaken(f"the name {key.name!r} is taken by the key {taken.name!r}")
+    _check_name_free(connection, key)
     try:
         connection.execute(insert(keys).values(_encode(key)))
     except IntegrityError as error:  # another writer of a database that lets several write at once
@@ -70,6 +79,8 @@ def insert_version(
             key_check=material.wrapped.key_check,
             public_key=version.public_key,
             created_at=version.created_at,
+            reserved_messages=version.reserved_messages,
+            fingerprint=material.fingerprint,
         )
     )
 
@@ -90,6 +101,52 @@ def find_key(connection: Connection, scope: Scope, name: str) -> Key | None:
     """Find the key of exactly that name which is not pending deletion."""
     found = _read(connection, scope, keys.c.name == name, keys.c.status != KeyStatus.PENDING_DELETION)
     return found[0] if found else None
+
+
+def resolve_key(connection: Connection, scope: Scope, reference: str) -> Key:
+    """Read a key by identity or slug; the identity wins.
+
+    A slug means the key that is not pending deletion; if all of that slug are, the newest of them.
+
+    Raises:
+        KeyUnknown: None in this scope.
+    """
+    found = _read(connection, scope, (keys.c.identity == reference) | (keys.c.slug == reference))
+    if not found:
+        raise KeyUnknown(f"no key {reference}")
+    return max(
+        found,
+        key=lambda key: (
+            key.identity == reference,
+            key.status is not KeyStatus.PENDING_DELETION,
+            key.created_at,
+            key.identity,
+        ),
+    )
+
+
+def list_due_keys(
+    connection: Connection, *conditions: ColumnElement[bool]
+) -> list[tuple[Scope, KeyIdentity]]:
+    """List keys of all organisations that meet conditions: for background jobs of the KMS only."""
+    rows = connection.execute(
+        select(keys.c.organisation, keys.c.region, keys.c.project, keys.c.identity)
+        .where(*conditions)
+        .order_by(keys.c.organisation, keys.c.identity)
+    )
+    return [
+        (Scope(row.organisation, row.region, row.project or None), KeyIdentity(row.identity)) for row in rows
+    ]
+
+
+def find_fingerprint(connection: Connection, organisation: str, fingerprint: bytes) -> KeyIdentity | None:
+    """Find a key of the organisation, in any of its scopes, with the same material."""
+    row = connection.execute(
+        select(key_versions.c.identity)
+        .where(key_versions.c.organisation == organisation, key_versions.c.fingerprint == fingerprint)
+        .limit(1)
+    ).first()
+    return None if row is None else KeyIdentity(row.identity)
 
 
 def list_keys(connection: Connection, scope: Scope) -> list[Key]:
@@ -131,15 +188,49 @@ def read_status(connection: Connection, scope: Scope, identity: KeyIdentity) -> 
     return KeyStatus(row.status)
 
 
-def update_status(connection: Connection, key: Key, status: KeyStatus, now: int) -> Key:
-    """Change the status of a key."""
-    changed = replace(key, status=status, updated_at=now, object_version=key.object_version + 1)
+def update_key(connection: Connection, old: Key, new: Key, now: int) -> Key:
+    """Store what may change of a key; gives it with its new object version, or as it was if nothing did.
+
+    Raises:
+        KeyNameTaken: It would no longer be pending deletion, and its name or slug is in use.
+    """
+    if new == old:
+        return old
+    if old.status is KeyStatus.PENDING_DELETION and new.status is not KeyStatus.PENDING_DELETION:
+        _check_name_free(connection, new)
+    changed = replace(new, updated_at=now, object_version=old.object_version + 1)
     connection.execute(
         update(keys)
-        .where(*_in_scope(key.scope), keys.c.identity == key.identity)
-        .values(status=status.value, updated_at=now, object_version=changed.object_version)
+        .where(*_in_scope(old.scope), keys.c.identity == old.identity)
+        .values({name: value for name, value in _encode(changed).items() if name in _CHANGING})
     )
     return changed
+
+
+def destroy_key(connection: Connection, key: Key, now: int) -> None:
+    """Destroy the material of all versions and forget the key, but for its tombstones."""
+    of_key = (key_versions.c.organisation == key.scope.organisation, key_versions.c.identity == key.identity)
+    connection.execute(
+        insert(tombstones).from_select(
+            ["organisation", "identity", "version", "region", "key_check", "destroyed_at"],
+            select(
+                key_versions.c.organisation,
+                key_versions.c.identity,
+                key_versions.c.version,
+                literal(key.scope.region),
+                key_versions.c.key_check,
+                literal(now),
+            ).where(*of_key),
+        )
+    )
+    connection.execute(update(key_versions).where(*of_key).values(wrapped=None, fingerprint=None))
+    connection.execute(delete(key_versions).where(*of_key))
+    connection.execute(
+        delete(zone_bindings).where(
+            zone_bindings.c.organisation == key.scope.organisation, zone_bindings.c.identity == key.identity
+        )
+    )
+    connection.execute(delete(keys).where(*_in_scope(key.scope), keys.c.identity == key.identity))
 
 
 def count_keys(
@@ -154,6 +245,17 @@ def count_keys(
     ):
         counts.setdefault(row.region, {})[KeyStatus(row.status)] = row.number
     return counts
+
+
+def _check_name_free(connection: Connection, key: Key) -> None:
+    clash = select(keys.c.name).where(
+        *_in_scope(key.scope),
+        (keys.c.name == key.name) | (keys.c.slug == key.slug),
+        keys.c.status != KeyStatus.PENDING_DELETION,
+    )
+    taken = connection.execute(clash).first()
+    if taken is not None:
+        raise KeyNameTaken(f"the name {key.name!r} is taken by the key {taken.name!r}")
 
 
 def _in_scope(scope: Scope) -> tuple[ColumnElement[bool], ...]:
@@ -177,6 +279,7 @@ def _read(connection: Connection, scope: Scope, *conditions: ColumnElement[bool]
             key_versions.c.status.label("version_status"),
             key_versions.c.created_at.label("version_created_at"),
             key_versions.c.public_key,
+            key_versions.c.reserved_messages,
         )
         .select_from(joined)
         .where(*_in_scope(scope), *conditions)
@@ -187,7 +290,13 @@ def _read(connection: Connection, scope: Scope, *conditions: ColumnElement[bool]
         _, versions = found.setdefault(row.identity, (cast("AnyRow", row), []))
         if row.version is not None:
             versions.append(
-                KeyVersion(row.version, row.version_status, row.version_created_at, row.public_key)
+                KeyVersion(
+                    row.version,
+                    row.version_status,
+                    row.version_created_at,
+                    row.public_key,
+                    row.reserved_messages,
+                )
             )
     return [_decode(row, scope, tuple(versions)) for row, versions in found.values()]
 

@@ -1,104 +1,231 @@
-"""Use of key material, in the one order that is safe."""
+"""Use of key material, in the one order that is safe.
 
-from collections.abc import Mapping
+Read the key and check its state; compute; read the state again in the transaction of the audit event; commit;
+only then answer. A use that is refused or fails is recorded too.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection
 
-from signerd_kms import key_rows, request, signature
+from signerd_kms import key_rows
 from signerd_kms.attribution import Attribution
 from signerd_kms.audited_store import raise_error
 from signerd_kms.custodian import Custodian
-from signerd_kms.errors import KeyNotUsable, KmsError
-from signerd_kms.key import NO_TEXTS, Key, KeyIdentity, KeyStatus, Operation, Scope
-from signerd_kms.signature import SignatureScheme
+from signerd_kms.errors import (
+    AuditNotWritten,
+    InvalidRequest,
+    KeyNotUsable,
+    KeyVersionNotUsable,
+    KeyVersionUnknown,
+    KmsError,
+    OperationUnsupported,
+    StoreUnavailable,
+    UnwrapFailed,
+)
+from signerd_kms.hierarchy import KeyHierarchy
+from signerd_kms.key import Key, KeyIdentity, KeyStatus, Operation, Scope
+from signerd_kms.key_material import Material
+from signerd_kms.key_rows import StoredMaterial
+from signerd_kms.nonce_budget import NonceBudget
 from signerd_kms.state import Task
+from signerd_kms.wrapping import LiveKey
+
+MAX_ITEMS = 256  # uses in one call; bounds the transaction that records them
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKey:
+    """A key during one operation: what a use may do with it."""
+
+    key: Key
+    _hierarchy: KeyHierarchy
+    _budget: NonceBudget
+    _stored: Mapping[int, StoredMaterial]
+    _keks: Mapping[int, LiveKey | UnwrapFailed]
+
+    def load(self, version: int) -> Material:
+        """Load a version that the use named beforehand.
+
+        Raises:
+            KeyVersionNotUsable: There is no such version.
+            UnwrapFailed: The stored key was tampered with.
+        """
+        stored, kek = self._find(version)
+        return self._hierarchy.load_material(kek, self.key, version, stored)
+
+    def reveal(self, version: int) -> LiveKey:
+        """Give the secret form itself; the caller closes it."""
+        stored, kek = self._find(version)
+        return self._hierarchy.unwrap_material(kek, self.key, version, stored)
+
+    def spend_message(self, version: int) -> None:
+        """Count a message that will be encrypted under a random nonce, before it is."""
+        self._budget.spend(self.key, version)
+
+    def _find(self, version: int) -> tuple[StoredMaterial, LiveKey]:
+        if (stored := self._stored.get(version)) is None:
+            raise KeyVersionNotUsable(f"key {self.key.identity} has no version {version}")
+        kek = self._keks[stored.kek_generation]
+        if isinstance(kek, UnwrapFailed):
+            raise kek
+        return stored, kek
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T_co]):
+    """What came of a use.
+
+    Attributes:
+        result: For the caller.
+        version: The key version used, for the audit.
+        details: Safe facts for the audit.
+    """
+
+    result: T_co
+    version: int
+    details: Mapping[str, str | int]
+
+
+class Use(ABC, Generic[T_co]):
+    """Something that is done with the material of one key."""
+
+    action: ClassVar[str]  # of the audit event
+    operation: ClassVar[Operation | None]  # what the key must be able to do; None needs nothing of its type
+
+    @abstractmethod
+    def choose_versions(self, key: Key) -> Sequence[int]:
+        """Name the versions that may be loaded; those that do not exist are passed over."""
+
+    @abstractmethod
+    def describe(self) -> Mapping[str, str | int]:
+        """Give safe facts for the audit, also of a use that is refused."""
+
+    @abstractmethod
+    def perform(self, opened: OpenKey) -> Done[T_co]:
+        """Do it. Any `KmsError` is a refusal, and is recorded."""
 
 
 class KeyUse:
-    """Signs."""
+    """Performs uses."""
 
-    def __init__(self, custodian: Custodian) -> None:
+    def __init__(self, custodian: Custodian, budget: NonceBudget) -> None:
         self._custodian = custodian
         self._store = custodian.store
+        self._budget = budget
 
-    def sign(
-        self,
-        scope: Scope,
-        identity: KeyIdentity,
-        version: int,
-        data: bytes,
-        *,
-        scheme: SignatureScheme,
-        by: Attribution,
-        context: Mapping[str, str] = NO_TEXTS,
-    ) -> bytes:
-        """Sign a message. The audit event is on disk before the signature is returned.
-
-        Args:
-            scope: Where the key lives.
-            identity: The key.
-            version: The version to use.
-            data: The message, up to 1 MiB; hashed here.
-            scheme: How; ECDSA gives ASN.1 DER.
-            by: Who asks.
-            context: Up to 16 safe facts for the audit, such as the zone; printable ASCII.
+    def use(self, scope: Scope, identity: KeyIdentity, use: Use[T], *, by: Attribution) -> T:
+        """Perform one use. Its audit event is on disk before the result is returned.
 
         Raises:
             KeyUnknown: None in this scope.
-            KeyVersionUnknown: It has no such version.
             KeyNotUsable: It is not active. The refusal is in the audit.
-            SchemeUnsupported: The scheme does not fit the type of the key.
+            OperationUnsupported: The type of the key cannot do it.
+            KeyVersionNotUsable: It has no such version.
             UnwrapFailed: The stored key was tampered with. The failure is in the audit.
-            AuditNotWritten: The event could not be stored, so there is no signature.
-            StoreUnavailable: The database did not commit, so there is no signature.
+            AuditNotWritten: The event could not be stored, so there is no result.
+            StoreUnavailable: The database did not commit, so there is no result.
             Sealed: The root key is not in memory.
         """
-        request.check_message(data)
-        request.check_context(context)
+        return raise_error(self.use_all(scope, identity, [use], by=by)[0])
+
+    def use_all(
+        self, scope: Scope, identity: KeyIdentity, uses: Sequence[Use[T]], *, by: Attribution
+    ) -> list[T | KmsError]:
+        """Perform up to 256 uses of one key; each has its own result or refusal, and its own audit event.
+
+        Raises:
+            InvalidRequest: There are none, or too many.
+            KmsError: As `use`, where it concerns all.
+        """
+        if not 1 <= len(uses) <= MAX_ITEMS:
+            raise InvalidRequest(f"a batch has 1 to {MAX_ITEMS} items, not {len(uses)}")
         with self._custodian.unsealed(Task.USE) as hierarchy:
-            with self._store.read() as connection:
-                key = key_rows.read_key(connection, scope, identity)
-                signature.check_scheme(key.key_type, scheme)
-                material = key_rows.read_material(connection, scope, identity, version)
-            details: dict[str, str | int] = {**context, "scheme": scheme.value, "octets": len(data)}
-            try:
-                _check_usable(key.identity, key.status)
-                _check_allowed(key, Operation.SIGN)
-                with self._store.read() as connection:
-                    kek = hierarchy.load_kek(
-                        connection, scope.organisation, scope.region, material.kek_generation
-                    )
-                private_key = hierarchy.load_private_key(kek, key, version, material)
-                made = signature.sign(private_key, data, scheme)
-            except KmsError as error:
-                refusal = error
-                self._store.write(
-                    lambda connection: self._store.record_key_event(
-                        connection, "kms.sign", key, by, version=version, error=refusal, details=details
-                    )
-                )
-                raise
+            opened = self._open(hierarchy, scope, identity, uses)
+            outcomes = [_attempt(opened, use) for use in uses]
 
-            def store(connection: Connection) -> KmsError | None:
-                refused: KmsError | None = None
-                try:  # again, as it may have been disabled since
-                    _check_usable(identity, key_rows.read_status(connection, scope, identity))
-                except KmsError as error:
-                    refused = error
-                self._store.record_key_event(
-                    connection, "kms.sign", key, by, version=version, error=refused, details=details
-                )
-                return refused
+            def store(connection: Connection) -> list[T | KmsError]:
+                refusal = self._find_refusal(connection, scope, identity)
+                results: list[T | KmsError] = []
+                for use, outcome in zip(uses, outcomes, strict=True):
+                    if isinstance(outcome, KmsError):
+                        self._record(connection, opened.key, use, by, outcome)
+                        results.append(outcome)
+                        continue
+                    self._record(connection, opened.key, use, by, refusal, outcome)
+                    results.append(outcome.result if refusal is None else refusal)
+                return results
 
-            raise_error(self._store.write(store))
-            return made
+            return self._store.write(store)
+
+    def _find_refusal(self, connection: Connection, scope: Scope, identity: KeyIdentity) -> KmsError | None:
+        """Look at the state again: the key may have been disabled or destroyed since it was read."""
+        try:
+            _check_usable(identity, key_rows.read_status(connection, scope, identity))
+        except KmsError as error:
+            return error
+        return None
+
+    def _record(
+        self,
+        connection: Connection,
+        key: Key,
+        use: Use[T],
+        by: Attribution,
+        error: KmsError | None,
+        done: Done[T] | None = None,
+    ) -> None:
+        self._store.record_key_event(
+            connection,
+            use.action,
+            key,
+            by,
+            version=done.version if done else None,
+            error=error,
+            details={**use.describe(), **(done.details if done else {})},
+        )
+
+    def _open(
+        self, hierarchy: KeyHierarchy, scope: Scope, identity: KeyIdentity, uses: Sequence[Use[T]]
+    ) -> OpenKey:
+        stored: dict[int, StoredMaterial] = {}
+        keks: dict[int, LiveKey | UnwrapFailed] = {}
+        with self._store.read() as connection:  # one state of the database: versions and their KEKs agree
+            key = key_rows.read_key(connection, scope, identity)
+            for version in {version for use in uses for version in use.choose_versions(key)}:
+                try:
+                    stored[version] = key_rows.read_material(connection, scope, identity, version)
+                except KeyVersionUnknown:
+                    continue
+            for generation in {material.kek_generation for material in stored.values()}:
+                try:
+                    keks[generation] = hierarchy.load_kek(
+                        connection, scope.organisation, scope.region, generation
+                    )
+                except UnwrapFailed as error:  # a refusal like any other: it is to be in the audit
+                    keks[generation] = error
+        return OpenKey(key, hierarchy, self._budget, stored, keks)
+
+
+def _attempt(opened: OpenKey, use: Use[T]) -> Done[T] | KmsError:
+    key = opened.key
+    try:
+        _check_usable(key.identity, key.status)
+        if use.operation is not None and (use.operation not in key.operations):
+            raise OperationUnsupported(f"a key of type {key.key_type.value} cannot {use.operation.value}")
+        return use.perform(opened)
+    except (StoreUnavailable, AuditNotWritten):
+        raise  # nothing can be recorded either
+    except KmsError as error:
+        return error
 
 
 def _check_usable(identity: KeyIdentity, status: KeyStatus) -> None:
     if status is not KeyStatus.ACTIVE:
         raise KeyNotUsable(f"key {identity} is {status.value.replace('_', ' ')}")
-
-
-def _check_allowed(key: Key, operation: Operation) -> None:
-    if operation not in key.operations:
-        raise KeyNotUsable(f"key {key.identity} of type {key.key_type.value} may not {operation.value}")

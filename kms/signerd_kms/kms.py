@@ -11,12 +11,21 @@ from signerd_kms.clock import Clock
 from signerd_kms.custodian import Custodian
 from signerd_kms.errors import AlreadyInitialised
 from signerd_kms.kek_rotation import KekRotation
+from signerd_kms.key import KeyIdentity
+from signerd_kms.key_import import KeyImport
 from signerd_kms.key_life import KeyLife
+from signerd_kms.key_operations import KeyOperations
+from signerd_kms.key_status import KeyStatuses
 from signerd_kms.key_use import KeyUse
+from signerd_kms.nonce_budget import NonceBudget
 from signerd_kms.root_care import RootCare
+from signerd_kms.rotation import Rotation
 from signerd_kms.seal import Seal
 from signerd_kms.service_keys import ServiceKeys
 from signerd_kms.state import State
+from signerd_kms.wrapping_key_rows import WrappingKeyRows
+from signerd_kms.wrapping_keys import WrappingKeys
+from signerd_kms.zone_signing import ZoneSigning
 
 
 class Kms:
@@ -27,7 +36,8 @@ class Kms:
     """
 
     def __init__(self, engine: Engine, clock: Clock, audit: AuditSink) -> None:
-        self.custodian = Custodian(AuditedStore(engine, clock, audit))
+        store = AuditedStore(engine, clock, audit)
+        self.custodian = Custodian(store)
         self.initialise = self.custodian.initialise
         self.unseal = self.custodian.unseal
         self.seal = self.custodian.seal
@@ -40,6 +50,7 @@ class Kms:
         self.remove_seal = root.remove_seal
 
         keks = KekRotation(self.custodian)
+        keks.add_source(WrappingKeyRows())
         self.add_wrapped_rows = keks.add_source
         self.rotate_kek = keks.rotate_kek
         self.needs_rewrap = keks.needs_rewrap
@@ -48,15 +59,48 @@ class Kms:
         life = KeyLife(self.custodian)
         self.create_key = life.create_key
         self.get_key = life.get_key
+        self.resolve_key = life.resolve_key
         self.find_key = life.find_key
         self.list_keys = life.list_keys
         self.count_keys = life.count_keys
         self.public_key = life.public_key
-        self.enable = life.enable
-        self.disable = life.disable
+        self.public_keys = life.public_keys
 
-        use = KeyUse(self.custodian)
-        self.sign = use.sign
+        statuses = self._statuses = KeyStatuses(self.custodian)
+        self.enable = statuses.enable
+        self.disable = statuses.disable
+        self.schedule_deletion = statuses.schedule_deletion
+        self.cancel_deletion = statuses.cancel_deletion
+
+        rotation = Rotation(self.custodian)
+        self.rotate = rotation.rotate
+        self.update_rotation = rotation.update_rotation
+        self.rotate_due = rotation.rotate_due
+
+        self._wrapping_keys = WrappingKeys(self.custodian)
+        self.wrapping_public_key = self._wrapping_keys.wrapping_public_key
+        self.import_key = KeyImport(self.custodian, self._wrapping_keys).import_key
+
+        use = KeyUse(self.custodian, NonceBudget(store))
+        self.use = use.use
+        self.use_all = use.use_all
+
+        operations = KeyOperations(self.custodian, use)
+        self.encrypt = operations.encrypt
+        self.decrypt = operations.decrypt
+        self.rewrap = operations.rewrap
+        self.make_data_key = operations.make_data_key
+        self.random = operations.random
+        self.sign = operations.sign
+        self.sign_many = operations.sign_many
+        self.verify = operations.verify
+        self.mac = operations.mac
+        self.verify_mac = operations.verify_mac
+        self.export = operations.export
+
+        zones = ZoneSigning(self.custodian, use)
+        self.bind_zone = zones.bind_zone
+        self.sign_zone_statement = zones.sign_zone_statement
 
         service_keys = ServiceKeys(self.custodian)
         self.wrap_service_key = service_keys.wrap_service_key
@@ -89,3 +133,15 @@ class Kms:
     def state(self) -> State:
         """The state right now."""
         return self.custodian.state
+
+    def purge_due(self, now: int) -> list[KeyIdentity]:
+        """Destroy keys whose time has come, and wrapping keys that are accepted no more: a background job.
+
+        Returns:
+            The keys that were destroyed.
+
+        Raises:
+            StoreUnavailable: The database did not commit; what was destroyed before stays so.
+        """
+        self._wrapping_keys.purge_old(now)
+        return self._statuses.purge_due(now)

@@ -12,6 +12,9 @@ MAX_DESCRIPTION = 1024  # characters
 MAX_MESSAGE = 1 << 20  # octets; bounds the time one caller holds a worker
 MAX_CONTEXT = 16  # facts; bounds the size of an audit event
 MAX_CONTEXT_VALUE = 1024  # characters; a domain name in presentation form has up to 1004
+MAX_ROTATION_DAYS = 3650
+MIN_PENDING_DAYS = 7
+MAX_PENDING_DAYS = 30
 MIN_SERVICE_KEY = 16  # octets
 MAX_SERVICE_KEY = 1 << 16  # octets
 
@@ -31,6 +34,20 @@ def check_description(description: str) -> None:
 def make_key_slug(name: str, identity: KeyIdentity) -> str:
     """Give a key's slug; never empty, as clients rely on it."""
     return make_slug(name) or identity
+
+
+def check_rotation(period_in_days: int | None, *, is_enabled: bool) -> None:
+    """Raise InvalidRequest unless rotation settings go together."""
+    if period_in_days is not None and not 1 <= period_in_days <= MAX_ROTATION_DAYS:
+        raise InvalidRequest(f"a rotation period has 1 to {MAX_ROTATION_DAYS} days, not {period_in_days}")
+    if is_enabled and period_in_days is None:
+        raise InvalidRequest("rotation needs a period")
+
+
+def check_pending_days(days: int) -> None:
+    """Raise InvalidRequest unless a deletion may be so far ahead."""
+    if not MIN_PENDING_DAYS <= days <= MAX_PENDING_DAYS:
+        raise InvalidRequest(f"a deletion is {MIN_PENDING_DAYS} to {MAX_PENDING_DAYS} days ahead, not {days}")
 
 
 def check_message(data: bytes) -> None:

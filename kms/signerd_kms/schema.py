@@ -109,6 +109,7 @@ keys = Table(
 _NOT_PENDING = text("status <> 'pending_deletion'")  # names of keys that are going do not block new ones
 
 Index("ux_kms_keys_identity", keys.c.identity, unique=True)
+Index("ix_kms_keys_status", keys.c.status, keys.c.deletion_scheduled_at)
 Index(
     "ux_kms_keys_name",
     keys.c.organisation,
@@ -142,5 +143,65 @@ key_versions = Table(
     Column("key_check", LargeBinary, nullable=False),
     Column("public_key", LargeBinary),  # SubjectPublicKeyInfo in DER
     Column("created_at", BigInteger, nullable=False),
+    # encrypted under random nonces, rounded up to whole blocks of a process
+    Column("reserved_messages", BigInteger, nullable=False, server_default="0"),
+    Column("fingerprint", LargeBinary),  # the same for the same material in an organisation
     ForeignKeyConstraint(["organisation", "identity"], ["kms_keys.organisation", "kms_keys.identity"]),
 )
+
+Index("ix_kms_key_versions_fingerprint", key_versions.c.organisation, key_versions.c.fingerprint)
+
+tombstones = Table(  # of destroyed key versions: what a restored backup would bring back from the dead
+    "kms_tombstones",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("region", Text, nullable=False),
+    Column("key_check", LargeBinary, nullable=False),
+    Column("destroyed_at", BigInteger, nullable=False),
+)
+
+wrapping_keys = Table(
+    "kms_wrapping_keys",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("region", Text, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("kek_generation", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("key_check", LargeBinary, nullable=False),
+    Column("public_key", LargeBinary, nullable=False),  # SubjectPublicKeyInfo in DER
+    Column("created_at", BigInteger, nullable=False),
+)
+
+imported_blobs = Table(  # a wrapped blob is imported once, also if the key it made is gone
+    "kms_imported_blobs",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("imported_at", BigInteger, nullable=False),
+)
+
+creations = Table(  # outcomes by idempotency key, so that a retry finds what it made
+    "kms_creations",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("principal", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("request_digest", LargeBinary, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+zone_bindings = Table(  # for which zones a key may sign key sets
+    "kms_zone_bindings",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("zone", LargeBinary, primary_key=True),  # wire form, lower case
+    Column("bound_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["organisation", "identity"], ["kms_keys.organisation", "kms_keys.identity"]),
+)
+
+Index("ix_kms_zone_bindings_zone", zone_bindings.c.organisation, zone_bindings.c.zone)

@@ -1,145 +1,160 @@
-"""Key pairs and signatures: the only module that touches asymmetric private keys."""
+"""Signatures: their forms, making and checking them."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-
-from signerd_kms.errors import KeyTypeUnsupported, SchemeUnsupported, UnwrapFailed
-from signerd_kms.key import KeyType
-
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-
-
-class SignatureScheme(StrEnum):
-    """How a message is signed; each names its hash, the message is given whole."""
-
-    ECDSA_SHA256 = "ecdsa-sha256"  # ASN.1 DER
-    ECDSA_SHA384 = "ecdsa-sha384"
-    RSA_PKCS1_SHA256 = "rsa-pkcs1-sha256"  # RSASSA-PKCS1-v1_5, for DNSSEC algorithm 8 (RFC 5702) only
-    RSA_PSS_SHA256 = "rsa-pss-sha256"  # MGF1 with the same hash, salt as long as the hash
-    RSA_PSS_SHA384 = "rsa-pss-sha384"
-    RSA_PSS_SHA512 = "rsa-pss-sha512"
-
-
-_CURVES: Mapping[KeyType, ec.EllipticCurve] = MappingProxyType(
-    {KeyType.ECDSA_P256: ec.SECP256R1(), KeyType.ECDSA_P384: ec.SECP384R1()}
-)
-_RSA_BITS: Mapping[KeyType, int] = MappingProxyType(
-    {KeyType.RSA_2048: 2048, KeyType.RSA_3072: 3072, KeyType.RSA_4096: 4096}
-)
-_ECDSA: Mapping[SignatureScheme, hashes.HashAlgorithm] = MappingProxyType(
-    {SignatureScheme.ECDSA_SHA256: hashes.SHA256(), SignatureScheme.ECDSA_SHA384: hashes.SHA384()}
-)
-_RSA: Mapping[SignatureScheme, hashes.HashAlgorithm] = MappingProxyType(
-    {
-        SignatureScheme.RSA_PKCS1_SHA256: hashes.SHA256(),
-        SignatureScheme.RSA_PSS_SHA256: hashes.SHA256(),
-        SignatureScheme.RSA_PSS_SHA384: hashes.SHA384(),
-        SignatureScheme.RSA_PSS_SHA512: hashes.SHA512(),
-    }
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    Prehashed,
+    decode_dss_signature,
+    encode_dss_signature,
 )
 
-SIGNING_KEY_TYPES = frozenset(_CURVES) | frozenset(_RSA_BITS)
+from signerd_kms.errors import InvalidRequest, SchemeUnsupported, UnwrapFailed
+from signerd_kms.hash_name import HashName
+from signerd_kms.key import OPERATIONS, KeyType, Operation
+from signerd_kms.key_material import CURVES, RSA_BITS, PrivateKey, load_material
+
+MAX_SIGNATURE = 1024  # octets; more than any key type makes
+
+SIGNING_KEY_TYPES = frozenset(kind for kind, can in OPERATIONS.items() if Operation.SIGN in can)
 
 
-def check_key_type(key_type: KeyType) -> None:
-    """Raise KeyTypeUnsupported unless key pairs of the type can be made and used."""
-    if key_type not in SIGNING_KEY_TYPES:
-        raise KeyTypeUnsupported(
-            f"keys of type {key_type.value} are not supported yet; supported are "
-            + ", ".join(sorted(SIGNING_KEY_TYPES))
+class RsaPadding(StrEnum):
+    """How RSA signs."""
+
+    PSS = "pss"  # MGF1 with the same hash; made with a salt as long as the hash, accepted with any
+    PKCS1V15 = "pkcs1v15"
+
+
+class Marshaling(StrEnum):
+    """How the two numbers of an ECDSA signature are put together."""
+
+    ASN1 = "asn1"  # DER SEQUENCE(r, s)
+    JWS = "jws"  # r and s in the length of the field, joined (RFC 7518, section 3.4)
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureForm:
+    """How a message is signed.
+
+    Attributes:
+        hash_name: None is SHA-256, or what Ed25519 does inside.
+        padding: RSA only; None is PSS.
+        marshaling: ECDSA only; None is ASN.1.
+        is_prehashed: The message is given as its digest.
+    """
+
+    hash_name: HashName | None = None
+    padding: RsaPadding | None = None
+    marshaling: Marshaling | None = None
+    is_prehashed: bool = False
+
+    @property
+    def effective_hash(self) -> HashName:
+        """The hash function, with the default filled in."""
+        return self.hash_name or HashName.SHA2_256
+
+
+DEFAULT_FORM = SignatureForm()
+
+
+def check_form(key_type: KeyType, form: SignatureForm, octets: int) -> None:
+    """Check a form before any key is touched.
+
+    Args:
+        key_type: Of the key.
+        form: What is asked for.
+        octets: Length of what is to be signed.
+
+    Raises:
+        SchemeUnsupported: Keys of the type cannot sign so.
+        InvalidRequest: A digest has not the length of its hash.
+    """
+    if key_type is KeyType.ED25519:
+        if form.is_prehashed:
+            raise SchemeUnsupported("an ed25519 key signs the message itself, not a digest")
+        if form.hash_name not in {None, HashName.SHA2_256}:  # the default's name is let pass
+            raise SchemeUnsupported("an ed25519 key takes no hash algorithm")
+    if form.padding is not None and key_type not in RSA_BITS:
+        raise SchemeUnsupported(f"a key of type {key_type.value} takes no RSA padding")
+    if form.marshaling is not None and key_type not in CURVES:
+        raise SchemeUnsupported(f"a key of type {key_type.value} takes no marshaling")
+    if form.is_prehashed and octets != form.effective_hash.digest_octets:
+        raise InvalidRequest(
+            f"a digest of {form.effective_hash} has {form.effective_hash.digest_octets} octets, not {octets}"
         )
 
 
-def check_scheme(key_type: KeyType, scheme: SignatureScheme) -> None:
-    """Raise SchemeUnsupported unless keys of the type can sign so."""
-    check_key_type(key_type)
-    if scheme not in (_ECDSA if key_type in _CURVES else _RSA):
-        raise SchemeUnsupported(f"a key of type {key_type.value} cannot sign with {scheme.value}")
-
-
-def generate(key_type: KeyType) -> PrivateKey:
-    """Make a key pair; an RSA one of 4096 bits may take seconds."""
-    check_key_type(key_type)
-    if (curve := _CURVES.get(key_type)) is not None:
-        return ec.generate_private_key(curve)
-    return rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS[key_type])
-
-
-def encode_private_key(key: PrivateKey) -> bytes:
-    """Give PKCS#8 in DER, unencrypted, in a fresh object which the caller wipes."""
-    return key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def encode_public_key(key: PrivateKey) -> bytes:
-    """Give the SubjectPublicKeyInfo of the public half in DER."""
-    return key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-
-
-def load_private_key(octets: bytes, key_type: KeyType, *, validated: bool) -> PrivateKey:
-    """Read PKCS#8 in DER.
-
-    Args:
-        octets: The encoded key.
-        key_type: What it must be.
-        validated: True for octets that come authenticated from our own wrapping: checking an RSA key of
-            4096 bits again takes half a second. False for new or foreign ones.
-
-    Raises:
-        UnwrapFailed: It is a key of another type, or none.
-    """
-    try:
-        key = serialization.load_der_private_key(octets, None, unsafe_skip_rsa_key_validation=validated)
-    except ValueError as error:
-        raise UnwrapFailed("unwrapped material is no private key") from error
+def sign(key: PrivateKey, data: bytes, form: SignatureForm) -> bytes:
+    """Sign a message, in a form that was checked."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(data)
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        curve = _CURVES.get(key_type)
-        fits = curve is not None and key.curve.name == curve.name
-    else:
-        fits = isinstance(key, rsa.RSAPrivateKey) and key.key_size == _RSA_BITS.get(key_type)
-    if not fits or not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise UnwrapFailed(f"unwrapped material is no private key of type {key_type.value}")
-    return key
+        made = key.sign(data, ec.ECDSA(_choose_hash(form)))
+        return _join_numbers(made, key.curve) if form.marshaling is Marshaling.JWS else made
+    return key.sign(data, _choose_padding(form, is_any_salt=False), _choose_hash(form))
+
+
+def is_valid(key: PrivateKey, signature: bytes, data: bytes, form: SignatureForm) -> bool:
+    """Check a signature over a message, in a form that was checked."""
+    public = key.public_key()
+    try:
+        if isinstance(public, ed25519.Ed25519PublicKey):
+            public.verify(signature, data)
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            if form.marshaling is Marshaling.JWS:
+                signature = _split_numbers(signature, public.curve)
+            public.verify(signature, data, ec.ECDSA(_choose_hash(form)))
+        else:
+            public.verify(signature, data, _choose_padding(form, is_any_salt=True), _choose_hash(form))
+    except InvalidSignature:
+        return False
+    return True
 
 
 def check_key_pair(octets: bytes, key_type: KeyType) -> None:
-    """Read a new private key back with full validation, and sign and verify once with it.
+    """Read new private keys back with full validation, and sign and verify once.
 
     Raises:
         UnwrapFailed: The key does not do what it should.
     """
-    key = load_private_key(octets, key_type, validated=False)
-    scheme = SignatureScheme.ECDSA_SHA256 if key_type in _CURVES else SignatureScheme.RSA_PSS_SHA256
+    key = load_material(octets, key_type, validated=False)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
+        return
     message = b"signerd pairwise consistency test"
-    signature = sign(key, message, scheme)
-    public = key.public_key()
-    try:
-        if isinstance(public, ec.EllipticCurvePublicKey):
-            public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
-        else:
-            public.verify(signature, message, _choose_padding(scheme, hashes.SHA256()), hashes.SHA256())
-    except InvalidSignature as error:
-        raise UnwrapFailed(f"a new key of type {key_type.value} fails its consistency test") from error
+    if not is_valid(key, sign(key, message, DEFAULT_FORM), message, DEFAULT_FORM):
+        raise UnwrapFailed(f"a new key of type {key_type.value} fails its consistency test")
 
 
-def sign(key: PrivateKey, data: bytes, scheme: SignatureScheme) -> bytes:
-    """Sign a message. ECDSA gives ASN.1 DER `SEQUENCE(r, s)`, RSA as many octets as the modulus has."""
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(data, ec.ECDSA(_ECDSA[scheme]))
-    digest = _RSA[scheme]
-    return key.sign(data, _choose_padding(scheme, digest), digest)
+def _choose_hash(form: SignatureForm) -> hashes.HashAlgorithm | Prehashed:
+    algorithm = form.effective_hash.algorithm
+    return Prehashed(algorithm) if form.is_prehashed else algorithm
 
 
-def _choose_padding(scheme: SignatureScheme, digest: hashes.HashAlgorithm) -> padding.PKCS1v15 | padding.PSS:
-    if scheme is SignatureScheme.RSA_PKCS1_SHA256:
+def _choose_padding(form: SignatureForm, *, is_any_salt: bool) -> padding.PKCS1v15 | padding.PSS:
+    if form.padding is RsaPadding.PKCS1V15:
         return padding.PKCS1v15()
-    return padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH)
+    salt = padding.PSS.AUTO if is_any_salt else padding.PSS.DIGEST_LENGTH
+    return padding.PSS(padding.MGF1(form.effective_hash.algorithm), salt)
+
+
+def _count_field_octets(curve: ec.EllipticCurve) -> int:
+    return (curve.key_size + 7) // 8
+
+
+def _join_numbers(signature: bytes, curve: ec.EllipticCurve) -> bytes:
+    octets = _count_field_octets(curve)
+    r, s = decode_dss_signature(signature)
+    return r.to_bytes(octets, "big") + s.to_bytes(octets, "big")
+
+
+def _split_numbers(signature: bytes, curve: ec.EllipticCurve) -> bytes:
+    octets = _count_field_octets(curve)
+    if len(signature) != 2 * octets:
+        raise InvalidSignature
+    return encode_dss_signature(
+        int.from_bytes(signature[:octets], "big"), int.from_bytes(signature[octets:], "big")
+    )

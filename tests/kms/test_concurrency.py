@@ -19,7 +19,6 @@ from signerd_kms.group_commit import GroupCommit
 from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
 from signerd_kms.seals.key_file import FileSeal
-from signerd_kms.signature import SignatureScheme
 
 CHILD = """
 import sys
@@ -33,7 +32,6 @@ from signerd_kms.errors import KeyNameTaken
 from signerd_kms.key import KeyType, Scope
 from signerd_kms.kms import Kms
 from signerd_kms.seals.key_file import FileSeal
-from signerd_kms.signature import SignatureScheme
 
 directory, name, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 engine = open_database(directory / "signerd.db")
@@ -43,7 +41,7 @@ scope = Scope("o-one", "reg-one")
 print("ready", flush=True)
 for number in range(rounds):
     key = kms.create_key(scope, f"{name} {number}", KeyType.ECDSA_P256, by=Attribution(name))
-    kms.sign(scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=Attribution(name))
+    kms.sign(scope, key.identity, 1, b"x", by=Attribution(name))
     try:
         kms.create_key(scope, f"shared {number}", KeyType.ECDSA_P256, by=Attribution(name))
         print("won", flush=True)
@@ -92,7 +90,7 @@ def test_kill_9_leaves_whole_keys_and_a_whole_chain(tmp_path: Path) -> None:
     scope = Scope("o-one", "reg-one")
     for key in kms.list_keys(scope):
         assert len(key.versions) == 1
-        assert kms.sign(scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
+        assert kms.sign(scope, key.identity, 1, b"x", by=NOBODY)
     with engine.connect() as connection:
         assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
         chains = list_chains(connection)
@@ -120,9 +118,8 @@ def test_many_threads_share_commits_and_lose_nothing(kms: Kms, world: World) -> 
             key.identity,
             1,
             b"%d" % number,
-            scheme=SignatureScheme.ECDSA_SHA256,
             by=Attribution(f"thread {number}"),
-        )
+        ).octets
 
     with ThreadPoolExecutor(50) as pool:
         made = list(pool.map(sign, range(50)))
@@ -154,9 +151,7 @@ def test_no_signature_comes_back_after_a_disable_has_returned(kms: Kms, world: W
         while True:
             was_disabled = disabled.is_set()
             try:
-                made = kms.sign(
-                    world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY
-                )
+                made = kms.sign(world.scope, key.identity, 1, b"x", by=NOBODY).octets
             except KeyNotUsable:
                 return number
             number += 1
@@ -215,9 +210,9 @@ def test_a_commit_that_fails_gives_no_signature(kms: Kms, world: World) -> None:
 
     event.listen(world.engine, "commit", fail)
     with pytest.raises(StoreUnavailable, match="disk full"):
-        kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
+        kms.sign(world.scope, key.identity, 1, b"x", by=NOBODY)
     event.remove(world.engine, "commit", fail)
-    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
+    assert kms.sign(world.scope, key.identity, 1, b"x", by=NOBODY)
 
 
 def test_a_full_disk_drops_the_whole_group_and_heals(kms: Kms, world: World) -> None:
@@ -241,4 +236,4 @@ def test_a_full_disk_drops_the_whole_group_and_heals(kms: Kms, world: World) -> 
         assert connection.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
     for known in kms.list_keys(world.scope):
         assert len(known.versions) == 1
-    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
+    assert kms.sign(world.scope, key.identity, 1, b"x", by=NOBODY)

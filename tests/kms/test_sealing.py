@@ -10,7 +10,6 @@ from signerd_kms.key import KeyStatus, KeyType
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
 from signerd_kms.seals.key_file import FileSeal
-from signerd_kms.signature import SignatureScheme
 from signerd_kms.state import State
 
 
@@ -35,7 +34,7 @@ def test_sealed_only_reading_and_changing_a_status_work(kms: Kms, world: World) 
     assert kms.state is State.SEALED
     for call in (
         lambda: kms.create_key(world.scope, "b", KeyType.ECDSA_P256, by=NOBODY),
-        lambda: kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY),
+        lambda: kms.sign(world.scope, key.identity, 1, b"x", by=NOBODY),
         lambda: kms.wrap_service_key(world.scope, "p", "i", b"sixteen octets!!"),
         lambda: kms.unwrap_service_key(world.scope, "p", "i", wrapped),
         lambda: kms.derive_key(Label.TOKEN_PEPPER),
@@ -49,7 +48,7 @@ def test_sealed_only_reading_and_changing_a_status_work(kms: Kms, world: World) 
     kms.enable(world.scope, key.identity, by=NOBODY)
     kms.unseal(world.seal)
     kms.unseal(world.seal)
-    assert kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
+    assert kms.sign(world.scope, key.identity, 1, b"x", by=NOBODY)
 
 
 def test_sealing_waits_for_what_is_under_way(kms: Kms, world: World) -> None:
@@ -64,9 +63,7 @@ def test_sealing_waits_for_what_is_under_way(kms: Kms, world: World) -> None:
     world.sink.before = wait
     made: list[bytes] = []
     signer = threading.Thread(
-        target=lambda: made.append(
-            kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
-        )
+        target=lambda: made.append(kms.sign(world.scope, key.identity, 1, b"x", by=NOBODY).octets)
     )
     signer.start()
     assert reached.wait(10)

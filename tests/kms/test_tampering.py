@@ -6,16 +6,15 @@ import pytest
 from sqlalchemy import text
 
 from kms_world import World
-from signerd_kms import signature
+from signerd_kms import key_life, key_material
 from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import RootKeyWrong, UnwrapFailed
 from signerd_kms.key import Key, KeyType, Scope
 from signerd_kms.kms import Kms
-from signerd_kms.signature import SignatureScheme
 
 
 def sign(kms: Kms, world: World, key: Key) -> bytes:
-    return kms.sign(world.scope, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
+    return kms.sign(world.scope, key.identity, 1, b"x", by=NOBODY).octets
 
 
 def edit(world: World, statement: str, **values: object) -> None:
@@ -90,7 +89,7 @@ def test_a_key_moved_to_another_organisation_does_not_open(kms: Kms, world: Worl
                 {"i": key.identity},
             )
     with pytest.raises(UnwrapFailed):
-        kms.sign(thief, key.identity, 1, b"x", scheme=SignatureScheme.ECDSA_SHA256, by=NOBODY)
+        kms.sign(thief, key.identity, 1, b"x", by=NOBODY)
 
 
 def test_a_wrong_root_key_or_an_edited_instance_is_refused(kms: Kms, world: World) -> None:
@@ -139,14 +138,14 @@ def test_no_private_key_is_in_the_files_the_log_or_the_events(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     made: list[bytes] = []
-    encode = signature.encode_private_key
+    generate = key_material.generate_material
 
-    def remember(key: signature.PrivateKey) -> bytes:
-        octets = encode(key)
+    def remember(key_type: KeyType) -> bytes:
+        octets = generate(key_type)
         made.append(bytes(bytearray(octets)))
         return octets
 
-    monkeypatch.setattr(signature, "encode_private_key", remember)
+    monkeypatch.setattr(key_life, "generate_material", remember)
     caplog.set_level(logging.DEBUG)
     kms = world.open()
     key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)

@@ -3,7 +3,11 @@
 from dataclasses import dataclass, field
 
 from kms_world import World
-from signerd.signer.zone_key_store import ZoneKeyStore
+from signerd.dns.name import Name
+from signerd.dns.rdatatype import DNSKEY
+from signerd.dns.rrset import RRset
+from signerd.dnssec.rrsig import make_signer
+from signerd.signer.zone_key_store import ZoneKeys, ZoneKeyStore
 from signerd_kms.kms import Kms
 
 
@@ -15,6 +19,13 @@ class StandingClock:
 
     def monotonic(self) -> float:
         return 0.0
+
+
+def sign_key_set(keys: ZoneKeys, zone: Name, *, now: int = 1_800_000_000) -> bytes:
+    """Have the KSK sign the zone's DNSKEY RRset; gives the RRSIG RDATA."""
+    dnskeys = sorted(key.rdata for key in (*keys.key_set.ksks, *keys.key_set.zsks))
+    sign = make_signer(keys.signing_keys[0], zone, now - 3600)
+    return sign(RRset(zone, DNSKEY, 3600, tuple(dnskeys)), now + 86400)
 
 
 @dataclass

@@ -21,7 +21,6 @@ from signerd.dnssec.algorithm import (
     convert_ecdsa_signature,
 )
 from signerd.dnssec.key import DnsKey
-from signerd_kms.signature import SignatureScheme
 
 ZSK_RSA_BITS = 2048  # RFC 8624 asks for no more, and each answer carries the signatures
 _RSA_EXPONENT = 65537
@@ -30,11 +29,6 @@ _HASHES: dict[int, hashes.HashAlgorithm] = {
     ECDSAP384SHA384: hashes.SHA384(),
 }
 _CURVES: dict[int, ec.EllipticCurve] = {ECDSAP256SHA256: ec.SECP256R1(), ECDSAP384SHA384: ec.SECP384R1()}
-SCHEMES = {
-    RSASHA256: SignatureScheme.RSA_PKCS1_SHA256,
-    ECDSAP256SHA256: SignatureScheme.ECDSA_SHA256,
-    ECDSAP384SHA384: SignatureScheme.ECDSA_SHA384,
-}
 
 
 class WrongPrivateKey(Exception):
@@ -44,15 +38,18 @@ class WrongPrivateKey(Exception):
 
 
 class SignInKms(Protocol):
-    """Signs with a certain key of the KMS; stores the audit event before it returns."""
+    """Signs a zone's key set with a certain key of the KMS, which reads it and may refuse.
 
-    def __call__(self, data: bytes, scheme: SignatureScheme) -> bytes:
-        """Sign, and give the signature in the form of the scheme."""
+    The audit event is stored before it returns.
+    """
+
+    def __call__(self, data: bytes) -> bytes:
+        """Sign, in the form of an RRSIG."""
         ...
 
 
 class KmsSigningKey:
-    """A key in the KMS, pinned to one version."""
+    """A key in the KMS, pinned to one version. It signs DNSKEY, CDS and CDNSKEY RRsets, and nothing else."""
 
     def __init__(self, dnskey: DnsKey, sign: SignInKms) -> None:
         self._dnskey = dnskey
@@ -65,9 +62,7 @@ class KmsSigningKey:
 
     def sign(self, data: bytes) -> bytes:
         """Sign, in the form of an RRSIG."""
-        signature = self._sign(data, SCHEMES[self._dnskey.algorithm])
-        octets = ECDSA_FIELD_OCTETS.get(self._dnskey.algorithm)
-        return signature if octets is None else convert_ecdsa_signature(signature, octets)
+        return self._sign(data)
 
 
 class LocalSigningKey:

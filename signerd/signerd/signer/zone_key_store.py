@@ -27,7 +27,6 @@ from signerd_kms.errors import KeyNameTaken, KeyUnknown
 from signerd_kms.identity import new_identity
 from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyType, Scope
 from signerd_kms.kms import Kms
-from signerd_kms.signature import SignatureScheme
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +114,7 @@ class ZoneKeyStore:
         zsk_rows = [row for row in rows if row.role == "zsk"]
         signing_keys: list[SigningKey] = []
         for key, row in zip(ksks, ksk_rows, strict=True):
+            self._kms.bind_zone(self._scope, KeyIdentity(str(row.kms_key_identity)), zone, by=BY)
             signing_keys.append(KmsSigningKey(key, self._make_kms_signer(zone, key, row)))
         zsks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in zsk_rows]
         for key, row in zip(zsks, zsk_rows, strict=True):
@@ -274,15 +274,9 @@ class _KmsSign:
     version: int
     context: dict[str, str]
 
-    def __call__(self, data: bytes, scheme: SignatureScheme) -> bytes:
-        return self.kms.sign(
-            self.scope,
-            self.identity,
-            self.version,
-            data,
-            scheme=scheme,
-            by=BY,
-            context=self.context,
+    def __call__(self, data: bytes) -> bytes:
+        return self.kms.sign_zone_statement(
+            self.scope, self.identity, self.version, data, by=BY, context=self.context
         )
 
 

@@ -18,10 +18,9 @@ from signerd.dns import rdatatype as rt
 from signerd.dns.name import parse_name
 from signerd.dns.rrset import RRset
 from signerd.dnssec.algorithm import ECDSAP256SHA256, ECDSAP384SHA384, RSASHA256
-from signerd.dnssec.key import DnsKey, SigningKey
+from signerd.dnssec.key import SigningKey
 from signerd.dnssec.rrsig import make_signer
 from signerd.signer.signing_keys import (
-    KmsSigningKey,
     LocalSigningKey,
     WrongPrivateKey,
     encode_private_key,
@@ -29,9 +28,6 @@ from signerd.signer.signing_keys import (
     read_private_key,
     read_public_half,
 )
-from signerd_kms import signature as kms_signature
-from signerd_kms.key import KeyType
-from signerd_kms.signature import SignatureScheme
 
 ALGORITHMS = [RSASHA256, ECDSAP256SHA256, ECDSAP384SHA384]
 ORIGIN = parse_name("keys.test.")
@@ -77,32 +73,6 @@ def test_a_stored_key_comes_back_as_it_was(algorithm: int) -> None:
     again = read_private_key(octets, key.dnskey)
     assert again.dnskey == key.dnskey
     check_with_dnspython(again)
-
-
-@pytest.mark.parametrize(
-    ("key_type", "scheme"),
-    [
-        (KeyType.ECDSA_P256, SignatureScheme.ECDSA_SHA256),
-        (KeyType.ECDSA_P384, SignatureScheme.ECDSA_SHA384),
-        (KeyType.RSA_2048, SignatureScheme.RSA_PKCS1_SHA256),
-        (KeyType.RSA_3072, SignatureScheme.RSA_PKCS1_SHA256),
-        (KeyType.RSA_4096, SignatureScheme.RSA_PKCS1_SHA256),
-    ],
-)
-def test_another_library_verifies_each_key_type_of_the_kms(
-    key_type: KeyType, scheme: SignatureScheme
-) -> None:
-    private_key = kms_signature.generate(key_type)
-    public_key = kms_signature.encode_public_key(private_key)
-    assert public_key is not None
-    asked: list[SignatureScheme] = []
-
-    def sign(data: bytes, scheme: SignatureScheme) -> bytes:
-        asked.append(scheme)
-        return kms_signature.sign(private_key, data, scheme)
-
-    check_with_dnspython(KmsSigningKey(DnsKey.from_spki(public_key, 257), sign))
-    assert asked == [scheme]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -1,12 +1,21 @@
 import sqlite3
 from contextlib import closing
 
+import dns.dnssec
+import dns.name
+import dns.node
+import dns.rdata
+import dns.rdataclass
+import dns.rdataset
+import dns.rdatatype
+import dns.rrset
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select, update
 
-from key_world import KeyWorld
+from key_world import KeyWorld, sign_key_set
 from signerd.dns.name import Name, parse_name
+from signerd.dns.rdatatype import DNSKEY, RRSIG
 from signerd.dnssec.algorithm import ECDSAP256SHA256, ECDSAP384SHA384, RSASHA256
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey, clashes
@@ -15,7 +24,7 @@ from signerd.signer.signing_keys import encode_private_key, generate_private_key
 from signerd.signer.zone_key_store import KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys
 from signerd_kms.attribution import Attribution
-from signerd_kms.errors import KeyNotUsable, Sealed, UnwrapFailed
+from signerd_kms.errors import KeyNotUsable, Sealed, StatementRefused, UnwrapFailed
 from signerd_kms.key import Key, KeyType
 from signerd_kms.schema import keys as kms_keys
 
@@ -60,8 +69,9 @@ def test_a_zone_without_keys_gets_a_key_named_after_it(key_world: KeyWorld, zone
 def test_the_zsk_has_the_algorithm_of_the_ksk(key_world: KeyWorld, key_type: KeyType, algorithm: int) -> None:
     keys = key_world.store.ensure(ZONE, key_type, None)
     assert {key.dnskey.algorithm for key in keys.signing_keys} == {algorithm}
-    for key in keys.signing_keys:
-        assert key.sign(b"data")
+    rrsig = sign_key_set(keys, ZONE)
+    assert rrsig[2] == algorithm
+    assert keys.signing_keys[1].sign(b"data")
 
 
 def test_a_restart_finds_the_same_keys(key_world: KeyWorld) -> None:
@@ -76,15 +86,60 @@ def test_a_restart_finds_the_same_keys(key_world: KeyWorld) -> None:
 def test_the_ksk_signs_in_the_kms_with_an_audit_event(key_world: KeyWorld) -> None:
     keys = key_world.store.ensure(ZONE, P256, None)
     ksk = keys.signing_keys[0]
-    ksk.sign(b"data")
+    sign_key_set(keys, ZONE)
     event = key_world.world.sink.events[-1]
     assert event.action == "kms.sign"
     assert event.via == "dns-dnssec"
     assert event.details["zone"] == "example.com"
     assert event.details["keyTag"] == str(ksk.dnskey.key_tag)
+    assert event.details["rrtype"] == "DNSKEY"
     count = len(key_world.world.sink.events)
     keys.signing_keys[1].sign(b"data")
     assert len(key_world.world.sink.events) == count
+
+
+@pytest.mark.parametrize(
+    ("key_type", "algorithm"),
+    [
+        (P256, ECDSAP256SHA256),
+        (KeyType.ECDSA_P384, ECDSAP384SHA384),
+        (KeyType.RSA_2048, RSASHA256),
+        (KeyType.RSA_3072, RSASHA256),
+    ],
+)
+def test_another_library_verifies_the_key_set_for_each_key_type(
+    key_world: KeyWorld, key_type: KeyType, algorithm: int
+) -> None:
+    keys = key_world.store.ensure(ZONE, key_type, None)
+    rrsig = sign_key_set(keys, ZONE)
+    dnskeys = [key.rdata for key in (*keys.key_set.ksks, *keys.key_set.zsks)]
+    origin = dns.name.from_wire(ZONE, 0)[0]
+
+    def to_set(rdatatype: int, *rdatas: bytes) -> dns.rrset.RRset:
+        made = [
+            dns.rdata.from_wire(dns.rdataclass.IN, dns.rdatatype.RdataType(rdatatype), rdata, 0, len(rdata))
+            for rdata in rdatas
+        ]
+        return dns.rrset.from_rdata_list(origin, 3600, made)
+
+    keyring: dict[dns.name.Name, dns.rdataset.Rdataset | dns.node.Node] = {
+        origin: to_set(DNSKEY, keys.key_set.ksks[0].rdata)
+    }
+    dns.dnssec.validate(  # pyright: ignore[reportUnknownMemberType]
+        to_set(DNSKEY, *dnskeys), to_set(RRSIG, rrsig), keyring, None, 1_800_000_000
+    )
+    assert rrsig[2] == algorithm
+
+
+def test_the_ksk_signs_nothing_but_the_key_set_of_its_zone(key_world: KeyWorld) -> None:
+    keys = key_world.store.ensure(ZONE, P256, None)
+    other = parse_name("example.net.")
+    with pytest.raises(StatementRefused, match="not bound to this zone"):
+        sign_key_set(keys, other)
+    with pytest.raises(StatementRefused, match="no RRset"):
+        keys.signing_keys[0].sign(b"data")
+    refused = key_world.world.sink.events[-1]
+    assert (refused.action, refused.error) == ("kms.sign", "kms.statement_refused")
 
 
 def test_an_active_key_of_the_zones_name_is_taken(key_world: KeyWorld) -> None:
@@ -166,7 +221,7 @@ def test_a_disabled_ksk_stays_the_zones_key_but_signs_no_more(key_world: KeyWorl
     again = key_world.restart().ensure(ZONE, P256, None)
     assert again.key_set == first.key_set
     with pytest.raises(KeyNotUsable):
-        again.signing_keys[0].sign(b"data")
+        sign_key_set(again, ZONE)
 
 
 def test_the_tag_of_the_zsk_never_clashes_with_that_of_the_ksk(

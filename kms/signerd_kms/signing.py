@@ -1,0 +1,167 @@
+"""Signing and checking signatures with a key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from signerd_kms import request, signature
+from signerd_kms.errors import InvalidRequest, OperationUnsupported
+from signerd_kms.key import NO_TEXTS, Key, Operation
+from signerd_kms.key_material import AeadKey, MacKey, PrivateKey
+from signerd_kms.key_use import Done, OpenKey, Use
+from signerd_kms.merkle import compute_root
+from signerd_kms.signature import DEFAULT_FORM, MAX_SIGNATURE, SignatureForm
+from signerd_kms.versioned_text import MalformedText, VersionedOctets, parse_versioned
+
+
+@dataclass(frozen=True, slots=True)
+class Sign(Use[VersionedOctets]):
+    """Sign a message or a digest.
+
+    Attributes:
+        data: The message, up to 1 MiB, or its digest.
+        version: Of the key; None is the newest.
+        form: How.
+        context: Up to 16 safe facts for the audit, such as the zone; printable ASCII.
+    """
+
+    action: ClassVar[str] = "kms.sign"
+    operation: ClassVar[Operation | None] = Operation.SIGN
+    data: bytes = field(repr=False)
+    version: int | None = None
+    form: SignatureForm = DEFAULT_FORM
+    context: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
+
+    def choose_versions(self, key: Key) -> Sequence[int]:
+        """Name the version asked for, or the newest."""
+        return (key.latest_version if self.version is None else self.version,)
+
+    def describe(self) -> Mapping[str, str | int]:
+        """Give size and form."""
+        return {**self.context, **_describe(self.data, self.form)}
+
+    def perform(self, opened: OpenKey) -> Done[VersionedOctets]:
+        """Sign."""
+        request.check_message(self.data)
+        request.check_context(self.context)
+        signature.check_form(opened.key.key_type, self.form, len(self.data))
+        (version,) = self.choose_versions(opened.key)
+        made = signature.sign(load_private_key(opened, version), self.data, self.form)
+        return Done(VersionedOctets(version, made), version, {})
+
+
+@dataclass(frozen=True, slots=True)
+class SignMany(Use[list[bytes]]):
+    """Sign many messages, with one audit event that binds them all.
+
+    The event carries their count and the root of the Merkle tree over their digests (RFC 6962, section 2.1).
+
+    Attributes:
+        messages: At least one, each up to 1 MiB.
+        version: Of the key.
+        form: How.
+        context: As for `Sign`.
+    """
+
+    action: ClassVar[str] = "kms.sign"
+    operation: ClassVar[Operation | None] = Operation.SIGN
+    messages: Sequence[bytes] = field(repr=False)
+    version: int
+    form: SignatureForm = DEFAULT_FORM
+    context: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
+
+    def choose_versions(self, key: Key) -> Sequence[int]:
+        """Name the version asked for."""
+        del key
+        return (self.version,)
+
+    def describe(self) -> Mapping[str, str | int]:
+        """Give the count, and the root that proves which messages they were."""
+        facts: dict[str, str | int] = {**self.context, "count": len(self.messages)}
+        if self.messages:
+            facts["merkleRoot"] = compute_root(self.messages).hex()
+        return facts
+
+    def perform(self, opened: OpenKey) -> Done[list[bytes]]:
+        """Sign them all."""
+        request.check_context(self.context)
+        if not self.messages:
+            raise InvalidRequest("there is nothing to sign")
+        for message in self.messages:
+            request.check_message(message)
+            signature.check_form(opened.key.key_type, self.form, len(message))
+        private_key = load_private_key(opened, self.version)
+        made = [signature.sign(private_key, message, self.form) for message in self.messages]
+        return Done(made, self.version, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Verify(Use[bool]):
+    """Say whether a signature was made over a message by any version of the key.
+
+    Attributes:
+        data: The message, or its digest.
+        signature: As `Sign` gave it.
+        form: As at signing.
+    """
+
+    action: ClassVar[str] = "kms.verify"
+    operation: ClassVar[Operation | None] = Operation.VERIFY
+    data: bytes = field(repr=False)
+    signature: str
+    form: SignatureForm = DEFAULT_FORM
+
+    def choose_versions(self, key: Key) -> Sequence[int]:
+        """Name the version in the signature, or the newest to cost the same."""
+        parsed = _parse(self.signature)
+        return (choose_known_version(key, parsed),)
+
+    def describe(self) -> Mapping[str, str | int]:
+        """Give size and form."""
+        return _describe(self.data, self.form)
+
+    def perform(self, opened: OpenKey) -> Done[bool]:
+        """Check it."""
+        request.check_message(self.data)
+        signature.check_form(opened.key.key_type, self.form, len(self.data))
+        parsed = _parse(self.signature)
+        if parsed is None:
+            raise InvalidRequest("the signature is not of the form of signatures")
+        version = choose_known_version(opened.key, parsed)
+        private_key = load_private_key(opened, version)
+        valid = signature.is_valid(private_key, parsed.octets, self.data, self.form)
+        valid = valid and version == parsed.version
+        return Done(valid, version, {"valid": "yes" if valid else "no"})
+
+
+def load_private_key(opened: OpenKey, version: int) -> PrivateKey:
+    """Load a version that can sign."""
+    material = opened.load(version)
+    if isinstance(material, AeadKey | MacKey):
+        raise OperationUnsupported(f"a key of type {opened.key.key_type.value} cannot sign")
+    return material
+
+
+def choose_known_version(key: Key, parsed: VersionedOctets | None) -> int:
+    """Give the version that made something, or the newest if the key has no such version."""
+    if parsed is None or parsed.version > key.latest_version:
+        return key.latest_version
+    return parsed.version
+
+
+def _parse(text: str) -> VersionedOctets | None:
+    try:
+        return parse_versioned(text, max_octets=MAX_SIGNATURE)
+    except MalformedText:
+        return None
+
+
+def _describe(data: bytes, form: SignatureForm) -> Mapping[str, str | int]:
+    facts: dict[str, str | int] = {"octets": len(data)}
+    if form.hash_name is not None:
+        facts["hash"] = form.hash_name.value
+    if form.padding is not None:
+        facts["padding"] = form.padding.value
+    if form.is_prehashed:
+        facts["prehashed"] = "yes"
+    return facts

@@ -1,0 +1,203 @@
+"""Signing what a zone says of its keys, under the policy of the key that signs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from sqlalchemy import Connection, insert, select
+
+from signerd_kms import key_rows, request, signature
+from signerd_kms.attribution import Attribution
+from signerd_kms.custodian import Custodian
+from signerd_kms.errors import KeyVersionNotUsable, OperationUnsupported
+from signerd_kms.hash_name import HashName
+from signerd_kms.key import NO_TEXTS, Key, KeyIdentity, KeyType, Operation, Scope
+from signerd_kms.key_use import Done, KeyUse, OpenKey, Use
+from signerd_kms.schema import key_versions, keys, zone_bindings
+from signerd_kms.signature import Marshaling, RsaPadding, SignatureForm
+from signerd_kms.signing import load_private_key
+from signerd_kms.state import Task
+from signerd_kms.zone_statement import (
+    ALGORITHMS,
+    StatementPolicy,
+    ZoneKey,
+    check_statement,
+    check_zone_name,
+    make_zone_key,
+)
+
+_RSA = SignatureForm(HashName.SHA2_256, RsaPadding.PKCS1V15)  # RFC 5702
+_FORMS: Mapping[int, SignatureForm] = {
+    8: _RSA,
+    13: SignatureForm(HashName.SHA2_256, marshaling=Marshaling.JWS),  # RFC 6605: r, then s
+    14: SignatureForm(HashName.SHA2_384, marshaling=Marshaling.JWS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SignStatement(Use[bytes]):
+    """Sign an RRset that was read and allowed."""
+
+    action: ClassVar[str] = "kms.sign"
+    operation: ClassVar[Operation | None] = Operation.SIGN
+    octets: bytes = field(repr=False)
+    version: int
+    policy: StatementPolicy
+    now: int
+    context: Mapping[str, str]
+
+    def choose_versions(self, key: Key) -> Sequence[int]:
+        """Name the version asked for."""
+        del key
+        return (self.version,)
+
+    def describe(self) -> Mapping[str, str | int]:
+        """Give the size and what the caller says it is."""
+        return {**self.context, "octets": len(self.octets)}
+
+    def perform(self, opened: OpenKey) -> Done[bytes]:
+        """Check, then sign."""
+        request.check_message(self.octets)
+        statement = check_statement(self.octets, self.policy, self.now)
+        form = _FORMS[statement.algorithm]
+        made = signature.sign(load_private_key(opened, self.version), self.octets, form)
+        details: dict[str, str | int] = {
+            "rrtype": statement.rdatatype.name,
+            "records": len(statement.rdatas),
+            "expiration": statement.expiration,
+        }
+        return Done(made, self.version, details)
+
+
+class ZoneSigning:
+    """Binds keys to zones, and signs the key sets of those zones."""
+
+    def __init__(self, custodian: Custodian, use: KeyUse) -> None:
+        self._custodian = custodian
+        self._store = custodian.store
+        self._use = use
+
+    def bind_zone(self, scope: Scope, identity: KeyIdentity, zone: bytes, *, by: Attribution) -> None:
+        """Let a key sign for a zone, for as long as the key lives; audited. Binding again does nothing.
+
+        Args:
+            scope: Where the key lives.
+            identity: The key.
+            zone: The apex, in wire form and lower case.
+            by: Who asks.
+
+        Raises:
+            StatementRefused: The zone is no such name.
+            KeyUnknown: None in this scope.
+            OperationUnsupported: Keys of its type sign no zones.
+        """
+        check_zone_name(zone)
+        self._custodian.require(Task.CHANGE_STATUS)
+        with self._store.read() as connection:
+            key = key_rows.read_key(connection, scope, identity)
+            if zone in _read_zones(connection, key):
+                return
+        if key.key_type not in ALGORITHMS:
+            raise OperationUnsupported(f"a key of type {key.key_type.value} signs no zones")
+
+        def store(connection: Connection) -> None:
+            if zone in _read_zones(connection, key_rows.read_key(connection, scope, identity)):
+                return
+            connection.execute(
+                insert(zone_bindings).values(
+                    organisation=scope.organisation,
+                    identity=identity,
+                    zone=zone,
+                    bound_at=self._store.now(),
+                )
+            )
+            self._store.record_key_event(
+                connection, "kms.bind_zone", key, by, details={"zoneWire": zone.hex()}
+            )
+
+        self._store.write(store)
+
+    def sign_zone_statement(
+        self,
+        scope: Scope,
+        identity: KeyIdentity,
+        version: int,
+        octets: bytes,
+        *,
+        by: Attribution,
+        context: Mapping[str, str] = NO_TEXTS,
+    ) -> bytes:
+        """Sign a DNSKEY, CDS or CDNSKEY RRset, if the policy of the key allows it.
+
+        Args:
+            scope: Where the key lives.
+            identity: The key.
+            version: The version to use.
+            octets: What is signed: RRSIG RDATA without the signature, then the RRset in canonical form.
+            by: Who asks.
+            context: As for `Sign`.
+
+        Returns:
+            The signature, in the form of an RRSIG.
+
+        Raises:
+            StatementRefused: The policy does not allow it. The refusal is in the audit.
+            KmsError: As `KeyUse.use`.
+        """
+        request.check_context(context)
+        self._custodian.require(Task.USE)
+        with self._store.read() as connection:
+            policy = _read_policy(connection, scope, identity, version)
+        use = SignStatement(octets, version, policy, self._store.now(), context)
+        return self._use.use(scope, identity, use, by=by)
+
+
+def _read_zones(connection: Connection, key: Key) -> set[bytes]:
+    return {
+        bytes(zone)
+        for zone in connection.execute(
+            select(zone_bindings.c.zone).where(
+                zone_bindings.c.organisation == key.scope.organisation,
+                zone_bindings.c.identity == key.identity,
+            )
+        ).scalars()
+    }
+
+
+def _read_policy(
+    connection: Connection, scope: Scope, identity: KeyIdentity, version: int
+) -> StatementPolicy:
+    key = key_rows.read_key(connection, scope, identity)
+    public_keys = {item.version: item.public_key for item in key.versions}
+    if version not in public_keys:
+        raise KeyVersionNotUsable(f"key {identity} has no version {version}")
+    spki = public_keys[version]
+    own = None if spki is None else make_zone_key(key.key_type, spki)
+    if own is None:
+        raise OperationUnsupported(f"a key of type {key.key_type.value} signs no zones")
+    zones = _read_zones(connection, key)
+    return StatementPolicy(zones, own, {zone: _read_bound(connection, scope, zone) for zone in zones})
+
+
+def _read_bound(connection: Connection, scope: Scope, zone: bytes) -> set[ZoneKey]:
+    rows = connection.execute(
+        select(keys.c.key_type, key_versions.c.public_key)
+        .select_from(
+            zone_bindings.join(
+                keys,
+                (keys.c.organisation == zone_bindings.c.organisation)
+                & (keys.c.identity == zone_bindings.c.identity),
+            ).join(
+                key_versions,
+                (key_versions.c.organisation == keys.c.organisation)
+                & (key_versions.c.identity == keys.c.identity),
+            )
+        )
+        .where(
+            zone_bindings.c.organisation == scope.organisation,
+            zone_bindings.c.zone == zone,
+            key_versions.c.public_key.is_not(None),
+        )
+    )
+    made = (make_zone_key(KeyType(row.key_type), row.public_key) for row in rows)
+    return {key for key in made if key is not None}
