@@ -5,7 +5,7 @@ With wildcards (RFC 4592), DNAME (RFC 6672), negative answers (RFC 2308), DNSSEC
 beside a positive answer, and nothing additional except the addresses of a referral's name servers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from signerd.dns import rcode as rc
 from signerd.dns import rdatatype as rt
@@ -13,12 +13,13 @@ from signerd.dns.denial_chain import Nsec3Chain
 from signerd.dns.denial_proof import Proof
 from signerd.dns.ede import ExtendedError
 from signerd.dns.name import MAX_NAME_OCTETS, Name, is_subdomain
+from signerd.dns.rdata import COMPRESSIBLE_TYPES
 from signerd.dns.response import AA, TC, Answer, SectionWriter
 from signerd.dns.rrset import RRset
 from signerd.dns.zone_index import CUT, DNAME, NODE, NOTHING, WILDCARD, Position, ZoneIndex
 from signerd.dns.zone_records import (
-    NameDenial,
-    complete_name_denial,
+    complete_denial,
+    prepare_denial,
     prepare_name_denial,
     write_zone_records,
 )
@@ -76,7 +77,7 @@ def answer_question(zones: ZoneSet, name: Name, rdatatype: int, *, wants_dnssec:
     position = index.search(name)
     kind = position.kind
     answer: Answer | None = None
-    if kind is NODE or kind is NOTHING:
+    if kind is NODE or kind is NOTHING or kind is WILDCARD:
         answer = _answer_at_once(
             zones, index, name, rdatatype, position, wants_dnssec=wants_dnssec, limit=limit
         )
@@ -113,24 +114,32 @@ def _answer_at_once(
     written: tuple[bytes, bytes] | None = None
     rrset = types.get(rdatatype)
     if rrset is not None:
-        written = write_zone_records(index, name, (rrset,), (), with_signatures=wants_dnssec, limit=limit)
-    elif position.kind is NODE:
-        if rdatatype in _NOT_STORED or rt.CNAME in types:
-            return None
-        proof = Proof(index, is_wanted=wants_dnssec)
-        proof.prove_no_data(name)
-        authority = (index.negative_soa, *proof.rrsets)
-        written = write_zone_records(index, name, (), authority, with_signatures=wants_dnssec, limit=limit)
+        authority: Sequence[RRset] = ()
+        if position.kind is WILDCARD:
+            if rdatatype in COMPRESSIBLE_TYPES:
+                return None
+            rrset = rrset._replace(owner=name)
+            proof = Proof(index, is_wanted=wants_dnssec)
+            proof.prove_wildcard_answer(name, position.next_closer)
+            authority = proof.rrsets
+        written = write_zone_records(
+            index, name, (rrset,), authority, with_signatures=wants_dnssec, limit=limit
+        )
+    elif rdatatype in _NOT_STORED or rt.CNAME in types or position.kind is WILDCARD:
+        return None
     else:
-        rcode = rc.NXDOMAIN
+        is_name = position.kind is NODE
+        if not is_name:
+            rcode = rc.NXDOMAIN
         chain = index.denial
         if wants_dnssec and isinstance(chain, Nsec3Chain):
-            denial = _find_name_denial(zones, index, chain, position.name, len(name))
-            if denial is not None:
-                written = complete_name_denial(denial, index, chain, name, position.next_closer, limit)
+            written = _deny_at_once(zones, index, chain, name, position, limit)
         else:
             proof = Proof(index, is_wanted=wants_dnssec)
-            proof.prove_no_name(name, position.name, position.next_closer)
+            if is_name:
+                proof.prove_no_data(name)
+            else:
+                proof.prove_no_name(name, position.name, position.next_closer)
             authority = (index.negative_soa, *proof.rrsets)
             written = write_zone_records(
                 index, name, (), authority, with_signatures=wants_dnssec, limit=limit
@@ -138,18 +147,28 @@ def _answer_at_once(
     return None if written is None else Answer(rcode, AA, written[0], 0, written[1])
 
 
-def _find_name_denial(
-    zones: ZoneSet, index: ZoneIndex, chain: Nsec3Chain, encloser: Name, name_octets: int
-) -> NameDenial | None:
-    key = encloser, name_octets
+def _deny_at_once(
+    zones: ZoneSet, index: ZoneIndex, chain: Nsec3Chain, name: Name, position: Position, limit: int
+) -> tuple[bytes, bytes] | None:
+    """Write the denial of a type or name; None if it needs more than whole chains do (opt-out)."""
+    name_octets = len(name)
+    if position.kind is NODE:
+        match = chain.find_match(name)
+        if match is None:
+            return None
+        return complete_denial(prepare_denial(index, name_octets), index, match, name_octets, limit)
+    key = position.name, name_octets
     remembered = zones.name_denials
-    try:
-        return remembered[key]
-    except KeyError:
+    prepared = remembered.get(key)
+    if prepared is None:
+        prepared = prepare_name_denial(index, chain, position.name, name_octets)
+        if prepared is None:
+            return None
         if len(remembered) >= MAX_REMEMBERED:
             remembered.clear()
-        denial = remembered[key] = prepare_name_denial(index, chain, encloser, name_octets)
-        return denial
+        remembered[key] = prepared
+    cover = chain.find_cover(position.next_closer)
+    return complete_denial(prepared, index, cover, name_octets, limit)
 
 
 def _refer(

@@ -1,9 +1,9 @@
 """The denial-of-existence chain of a zone version, arranged for finding what covers a name."""
 
 import hashlib
+from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import NamedTuple
 
 from signerd.dns import rdatatype as rt
@@ -16,7 +16,6 @@ SHA1 = 1  # the only NSEC3 hash algorithm (RFC 5155, section 11)
 # Above this share of changed owners a chain is sorted anew: inserting moves the rest of the list each time.
 _REBUILD_ABOVE = 2_000
 
-_sha1 = partial(hashlib.sha1, usedforsecurity=False)
 _DIGITS = b"0123456789abcdefghijklmnopqrstuv"
 _PAIRS = [bytes((_DIGITS[value >> 5], _DIGITS[value & 31])) for value in range(1024)]
 _SHIFTS = tuple(range(150, -1, -10))
@@ -38,9 +37,9 @@ class Nsec3Parameters(NamedTuple):
     def hash_name(self, name: bytes) -> bytes:
         """Hash a lower-cased, uncompressed name (RFC 5155, section 5)."""
         salt = self.salt
-        digest = _sha1(name + salt).digest()
+        digest = hashlib.sha1(name + salt, usedforsecurity=False).digest()
         for _ in range(self.iterations):
-            digest = _sha1(digest + salt).digest()
+            digest = hashlib.sha1(digest + salt, usedforsecurity=False).digest()
         return digest
 
 
@@ -98,10 +97,11 @@ class NsecChain:
 class Nsec3Chain:
     """NSEC3 RRsets in the order of their hashes.
 
-    Hashes are compared as numbers: writing one in base32hex takes four times as long as finding it.
+    Looked for are the first 64 bits of a hash, as numbers side by side in memory: writing a hash in base32hex
+    takes four times as long as finding it so. The whole hash is compared where they are equal.
     """
 
-    __slots__ = ("_hashes", "_origin", "_rdata_start", "_records", "owners", "parameters")
+    __slots__ = ("_beginnings", "_origin", "_rdata_start", "_records", "owners", "parameters")
 
     def __init__(
         self, origin: Name, parameters: Nsec3Parameters, records: Mapping[Name, RRset], owners: list[Name]
@@ -111,7 +111,7 @@ class Nsec3Chain:
         self._origin = origin
         self._records = records
         self.owners = owners  # of this chain alone, sorted: base32hex keeps the order of the hashes
-        self._hashes = [read_hash(owner) for owner in owners]
+        self._beginnings = array("Q", map(_read_beginning, owners))
         self._rdata_start = _write_rdata_start(parameters)
 
     @classmethod
@@ -144,20 +144,20 @@ class Nsec3Chain:
                 (removed if was else added).append(owner)
         if len(added) + len(removed) > _REBUILD_ABOVE:
             return self.build(zone)
-        owners, hashes = self.owners, self._hashes
+        owners, beginnings = self.owners, self._beginnings
         if added or removed:
-            owners, hashes = owners.copy(), hashes.copy()
+            owners, beginnings = owners.copy(), beginnings[:]
             for owner in removed:
                 place = bisect_left(owners, owner)
-                del owners[place], hashes[place]
+                del owners[place], beginnings[place]
             for owner in added:
                 place = bisect_left(owners, owner)
                 owners.insert(place, owner)
-                hashes.insert(place, read_hash(owner))
+                beginnings.insert(place, _read_beginning(owner))
         if not owners:
             return None
         chain = Nsec3Chain(self._origin, self.parameters, zone.nsec3, [])
-        chain.owners, chain._hashes = owners, hashes
+        chain.owners, chain._beginnings = owners, beginnings
         return chain
 
     def hash_owner(self, name: Name) -> Name:
@@ -166,24 +166,40 @@ class Nsec3Chain:
 
     def find_match(self, name: Name) -> RRset | None:
         """Give the NSEC3 RRset whose owner is the hash of the name."""
-        number = int.from_bytes(self.parameters.hash_name(name))
-        hashes = self._hashes
-        place = bisect_right(hashes, number) - 1
-        # Should the chain be empty, -1 is no place.
-        return self._records[self.owners[place]] if hashes and hashes[place] == number else None
+        digest = self.parameters.hash_name(name)
+        place = self._find_place(digest)
+        if place < 0 or self._beginnings[place] != int.from_bytes(digest[:8]):
+            return None
+        owner = self.owners[place]
+        return self._records[owner] if read_hash(owner) == int.from_bytes(digest) else None
 
     def find_cover(self, name: Name) -> RRset:
         """Give the NSEC3 RRset that covers the hash of the name; a matching one, should there be one."""
-        number = int.from_bytes(self.parameters.hash_name(name))
-        return self._records[self.owners[bisect_right(self._hashes, number) - 1]]
+        # Below the first hash -1 is the last of the loop (RFC 5155, section 1.3, "cover").
+        return self._records[self.owners[self._find_place(self.parameters.hash_name(name))]]
+
+    def _find_place(self, digest: bytes) -> int:
+        """Give the place of the last hash that is not above one; -1 if all are."""
+        beginnings = self._beginnings
+        beginning = int.from_bytes(digest[:8])
+        place = bisect_right(beginnings, beginning) - 1
+        if place >= 0 and beginnings[place] == beginning:  # mostly since the whole hash is the same
+            number = int.from_bytes(digest)
+            while place >= 0 and read_hash(self.owners[place]) > number:
+                place -= 1
+        return place
 
 
 def read_hash(owner: Name) -> int:
-    """Read the hash out of a hashed owner name, as a number; -1 if the first label is none."""
+    """Read the hash out of a hashed owner name, as a number; 0 if the first label is none."""
     try:
         return int(owner[1:33], 32)  # the digits of base32hex are those of Python's base 32
     except ValueError:
-        return -1  # a broken zone gives a broken proof; it must not make loading or answering fail
+        return 0  # a broken zone gives a broken proof; it must not make loading or answering fail
+
+
+def _read_beginning(owner: Name) -> int:
+    return read_hash(owner) >> 96
 
 
 def _write_rdata_start(parameters: Nsec3Parameters) -> bytes:

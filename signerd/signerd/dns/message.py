@@ -3,7 +3,7 @@
 from struct import Struct
 from typing import Final
 
-from signerd.dns.edns import FIXED_OCTETS, write_opt
+from signerd.dns.edns import write_opt
 from signerd.dns.query import Query
 from signerd.dns.response import Answer
 
@@ -12,11 +12,6 @@ _QR = 0x80
 _OPCODE_AND_RD = 0x79  # of the third octet: copied from the query (RFC 1035, section 4.1.1)
 _BAD_KEY = b"\x00\x11"
 _CD = 0x10  # of the fourth: copied (RFC 4035, section 3.1.6)
-
-
-def measure_opt(options: bytes) -> int:
-    """Give the octets of an OPT record."""
-    return FIXED_OCTETS + len(options)
 
 
 def assemble_response(

@@ -98,8 +98,8 @@ def write_zone_records(
     return (counts.to_bytes(4), b"".join(pieces)) if offset <= limit else None
 
 
-class NameDenial(NamedTuple):
-    """The authority section for names that do not exist, but for the NSEC3 RRset that covers the next closer.
+class PreparedDenial(NamedTuple):
+    """The authority section of a negative answer with NSEC3, but for one RRset of the chain.
 
     The rest is the same for all names of one length below one closest encloser, and who asks for random names
     asks for such.
@@ -107,13 +107,15 @@ class NameDenial(NamedTuple):
 
     record_count: int
     records: bytes
-    rrsets: tuple[RRset, ...]  # of the chain, in `records`
+    rrsets: tuple[RRset, ...] = ()  # of the chain, in `records`
 
 
 def prepare_name_denial(
     index: ZoneIndex, chain: Nsec3Chain, encloser: Name, name_octets: int
-) -> NameDenial | None:
+) -> PreparedDenial | None:
     """Write what is common to names that do not exist (RFC 5155, section 7.2.2).
+
+    The RRset that covers the next closer name is left to `complete_denial`.
 
     Args:
         index: The zone.
@@ -122,48 +124,61 @@ def prepare_name_denial(
         name_octets: Of the question's name.
 
     Returns:
-        None if the encloser has no NSEC3 record, because of opt-out, or a `SectionWriter` must be used.
+        None if the encloser has no NSEC3 record, because of opt-out, or pointers do not reach far enough.
     """
     match = chain.find_match(encloser)
     if match is None:
         return None
     no_wildcard = chain.find_cover(Name(b"\x01*" + encloser))
     rrsets = (match,) if no_wildcard is match else (match, no_wildcard)
-    # A stand-in for the name, which no owner is equal to: the records must not point to the whole of it.
-    name = Name(bytes(name_octets - len(index.apex)) + index.apex)
-    written = write_zone_records(
-        index, name, (), (index.negative_soa, *rrsets), with_signatures=True, limit=_PLENTY
-    )
-    return None if written is None else NameDenial(int.from_bytes(written[0]), written[1], rrsets)
-
-
-def complete_name_denial(
-    denial: NameDenial, index: ZoneIndex, chain: Nsec3Chain, name: Name, next_closer: Name, limit: int
-) -> tuple[bytes, bytes] | None:
-    """Add the cover of the next closer name; give and take the same as `write_zone_records`."""
-    count, records, rrsets = denial
-    cover = chain.find_cover(next_closer)
-    start = HEADER_OCTETS + len(name) + QUESTION_REST
-    if cover not in rrsets:
-        offset = start + len(records)
-        if offset > MAX_TARGET:
+    prepared = prepare_denial(index, name_octets)
+    for rrset in rrsets:
+        written = _add(prepared, index, rrset, name_octets)
+        if written is None:
             return None
-        owner, rdatatype, ttl, (rdata,), signatures = cover
-        apex_octets = len(index.apex)
+        prepared = PreparedDenial(*written, rrsets)
+    return prepared
+
+
+def prepare_denial(index: ZoneIndex, name_octets: int) -> PreparedDenial:
+    """Write the SOA of negative answers for names of one length."""
+    return PreparedDenial(*_write_negative_soa(index, name_octets - len(index.apex), with_signatures=True))
+
+
+def complete_denial(
+    prepared: PreparedDenial, index: ZoneIndex, rrset: RRset, name_octets: int, limit: int
+) -> tuple[bytes, bytes] | None:
+    """Add the RRset that is missing; give the same as `write_zone_records`."""
+    if rrset in prepared.rrsets:
+        count, records, _ = prepared
+    else:
+        written = _add(prepared, index, rrset, name_octets)
+        if written is None:
+            return None
+        count, records = written
+    octets = HEADER_OCTETS + name_octets + QUESTION_REST + len(records)
+    return (count.to_bytes(4), records) if octets <= limit else None
+
+
+def _add(
+    prepared: PreparedDenial, index: ZoneIndex, rrset: RRset, name_octets: int
+) -> tuple[int, bytes] | None:
+    count, records, _ = prepared
+    offset = HEADER_OCTETS + name_octets + QUESTION_REST + len(records)
+    if offset > MAX_TARGET:
+        return None
+    owner, rdatatype, ttl, rdatas, signatures = rrset
+    apex_octets = len(index.apex)
+    # The name of the root zone's apex is shorter than a pointer to it.
+    apex_reference = _REFERENCES[HEADER_OCTETS + name_octets - apex_octets] if apex_octets > 1 else b"\x00"
+    reference = owner[:-apex_octets] + apex_reference
+    pieces = [records]
+    for rdata in rdatas:
+        pieces += (reference, _FIXED(rdatatype, CLASS_IN, ttl, len(rdata)), rdata)
         reference = _REFERENCES[offset]
-        apex_reference = _REFERENCES[HEADER_OCTETS + len(name) - apex_octets] if apex_octets > 1 else b"\x00"
-        pieces = [
-            records,
-            owner[:-apex_octets],
-            apex_reference,
-            _FIXED(rdatatype, CLASS_IN, ttl, len(rdata)),
-            rdata,
-        ]
-        for signature in signatures:
-            pieces += (reference, _FIXED(RRSIG, CLASS_IN, ttl, len(signature)), signature)
-        count += 1 + len(signatures)
-        records = b"".join(pieces)
-    return (count.to_bytes(4), records) if start + len(records) <= limit else None
+    for signature in signatures:
+        pieces += (reference, _FIXED(RRSIG, CLASS_IN, ttl, len(signature)), signature)
+    return count + len(rdatas) + len(signatures), b"".join(pieces)
 
 
 def _write_negative_soa(index: ZoneIndex, excess: int, *, with_signatures: bool) -> tuple[int, bytes]:

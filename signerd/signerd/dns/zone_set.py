@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from signerd.dns.name import ROOT, Name
 from signerd.dns.response import Answer
 from signerd.dns.zone_index import ZoneIndex
-from signerd.dns.zone_records import NameDenial
+from signerd.dns.zone_records import PreparedDenial
 
 
 class ZoneSet:
@@ -22,7 +22,7 @@ class ZoneSet:
         # By cut, octets of the question's name, DO and limit.
         self.referrals: dict[tuple[Name, int, bool, int], Answer] = {}
         # By closest encloser and octets of the question's name.
-        self.name_denials: dict[tuple[Name, int], NameDenial | None] = {}
+        self.name_denials: dict[tuple[Name, int], PreparedDenial] = {}
 
     @property
     def zones(self) -> Mapping[Name, ZoneIndex | None]:

@@ -16,8 +16,15 @@ from signerd.dns import rdatatype as rt
 from signerd.dns.answer import answer_question, refuse
 from signerd.dns.chaos import ServerTexts, answer_chaos
 from signerd.dns.ede import ExtendedError
-from signerd.dns.edns import DEFAULT_UDP_OCTETS, MIN_UDP_OCTETS, NSID, write_extended_error, write_option
-from signerd.dns.message import assemble_response, make_bare_response, measure_opt, write_bad_key
+from signerd.dns.edns import (
+    DEFAULT_UDP_OCTETS,
+    FIXED_OCTETS,
+    MIN_UDP_OCTETS,
+    NSID,
+    write_extended_error,
+    write_option,
+)
+from signerd.dns.message import assemble_response, make_bare_response, write_bad_key
 from signerd.dns.query import (
     CLASS_CH,
     CLASS_IN,
@@ -152,16 +159,17 @@ class Responder:
         options = b""
         edns = query.edns
         own_limit = self._options.udp_octets
-        if is_stream:
-            limit = MAX_STREAM_OCTETS
-        elif edns is None:
-            limit = MIN_UDP_OCTETS
-        else:
-            limit = min(edns.udp_octets, own_limit)
         if edns is not None:
+            limit = edns.udp_octets
+            if limit > own_limit:
+                limit = own_limit
+            if is_stream:
+                limit = MAX_STREAM_OCTETS
             if edns.wants_nsid and self._options.nsid is not None:
                 options = write_option(NSID, self._options.nsid)
-            limit -= measure_opt(options)
+            limit -= FIXED_OCTETS + len(options)
+        else:
+            limit = MAX_STREAM_OCTETS if is_stream else MIN_UDP_OCTETS
         tsig = b""
         if query.rcode == rc.NOERROR and query.tsig is not None:
             answer, tsig = self._reject_key(query.tsig)

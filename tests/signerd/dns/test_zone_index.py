@@ -138,3 +138,33 @@ def test_chain_with_other_parameters_is_left_out() -> None:
 def test_base32hex_keeps_the_order(one: bytes, other: bytes) -> None:
     assert (one < other) == (encode_base32hex(one) < encode_base32hex(other))
     assert len(encode_base32hex(one)) == 32
+
+
+class GivenHashes(Nsec3Parameters):
+    """Takes the first label of a name for its hash."""
+
+    def hash_name(self, name: bytes) -> bytes:
+        return name[1:21]
+
+
+# Many have the first 64 bits in common: no attacker must be able to make an answer wrong with such names.
+def make_hash(numbers: tuple[int, int]) -> bytes:
+    return bytes((numbers[0],)) * 8 + bytes(11) + bytes((numbers[1],))
+
+
+hashes = st.tuples(st.integers(0, 2), st.integers(0, 5)).map(make_hash)
+
+
+@given(st.frozensets(hashes, min_size=1), hashes)
+def test_nsec3_that_covers_a_hash_is_the_last_not_above_it(found: frozenset[bytes], wanted: bytes) -> None:
+    ordered = sorted(found)
+    owners = [Name(b"\x20" + encode_base32hex(digest) + APEX) for digest in ordered]
+    records = {
+        owner: RRset(owner, rt.NSEC3, 60, (digest,)) for owner, digest in zip(owners, ordered, strict=True)
+    }
+    chain = Nsec3Chain(APEX, GivenHashes(0, b""), records, owners)
+    name = Name(b"\x14" + wanted + APEX)
+    below = [digest for digest in ordered if digest <= wanted]
+    assert chain.find_cover(name).rdatas == ((below or ordered)[-1],)
+    match = chain.find_match(name)
+    assert (match and match.rdatas) == ((wanted,) if wanted in found else None)
