@@ -238,6 +238,7 @@ class Dispatcher:
                 address=incoming.address,
                 headers=select_safe_headers(incoming.headers),
                 action=endpoint.action,
+                description=endpoint.summary,
                 resource_type=endpoint.resource_type,
                 resource=[*path.values()][-1] if endpoint.resource_type and path else None,
                 project=progress.project.identity if progress.project else None,

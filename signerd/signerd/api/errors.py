@@ -101,6 +101,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     platform.StillInUse: 400,
     platform.ReadOnlyObject: 403,
     platform.WouldLockOut: 409,
+    platform.AuditRefused: 503,
     kms.KmsError: 500,
     kms.InvalidRequest: 400,
     kms.OperationUnsupported: 400,

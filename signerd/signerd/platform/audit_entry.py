@@ -25,6 +25,7 @@ class AuditEntry:
         resource: Identity.
         project: Identity of the active project.
         status: HTTP status of a request.
+        description: For people.
         context: Everything else. Never values, plaintext, ciphertext, tokens or key material.
     """
 
@@ -37,6 +38,7 @@ class AuditEntry:
     resource: str | None = None
     project: str | None = None
     status: int | None = None
+    description: str | None = None
     context: Mapping[str, Value] = field(default_factory=lambda: NO_CONTEXT)
 
     def render(self) -> dict[str, Value]:
@@ -46,6 +48,7 @@ class AuditEntry:
             "actor": self.actor,
             "at": self.at,
             "context": _leave_out_none(self.context),
+            "description": self.description,
             "organisation": self.organisation,
             "project": self.project,
             "request_id": self.request_id,
@@ -85,16 +88,17 @@ def make_request_entry(record: RequestRecord, at: int) -> AuditEntry:
     """Make the generic entry for a request."""
     query = "?" + "&".join(f"{name}=" for name in record.query_names) if record.query_names else ""
     return AuditEntry(
-        at,
-        record.method,
-        record.organisation,
-        record.principal.actor if record.principal else None,
-        record.request_id,
-        record.resource_type,
-        record.resource,
-        record.project,
-        record.status,
-        {
+        at=at,
+        action=record.method,
+        organisation=record.organisation,
+        actor=record.principal.actor if record.principal else None,
+        request_id=record.request_id,
+        resource_type=record.resource_type,
+        resource=record.resource,
+        project=record.project,
+        status=record.status,
+        description=record.description,
+        context={
             "action": record.action,
             "client_ip": record.address,
             "credentials_id": record.credential.id if record.credential else None,

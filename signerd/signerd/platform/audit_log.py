@@ -1,51 +1,37 @@
-"""The audit log: a hash chain for each organisation and one for the instance, in the database.
+"""The audit log in the database: a hash chain for each organisation and one for the instance."""
 
-Leaf n is SHA-256(0x00 || record), and hash n is SHA-256(0x02 || hash n-1 || leaf n). Hash 0 is SHA-256(0x03
-|| name of the chain), so that a chain cannot be passed off as another's.
-"""
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-import hashlib
-import hmac
-import json
-from dataclasses import dataclass
+from sqlalchemy import Connection, bindparam, insert, select, update
 
-from sqlalchemy import Connection, insert, select, update
-
+from signerd.platform.audit_chain import (
+    INSTANCE_CHAIN,
+    ChainHead,
+    ChainReport,
+    ChainVerifier,
+    StoredCheckpoint,
+    StoredEntry,
+    compute_first_hash,
+    compute_next_hash,
+)
 from signerd.platform.audit_entry import AuditEntry, make_entry
 from signerd.platform.canonical_json import encode_canonical
-from signerd.platform.tables import audit_entries, audit_heads
+from signerd.platform.signed_note import NoteVerifier
+from signerd.platform.tables import audit_checkpoints, audit_entries, audit_heads
 from signerd_kms.audit import AuditEvent
 from signerd_kms.identity import new_identity
 
-INSTANCE_CHAIN = "instance"
-_BATCH = 1000  # entries read at a time when a chain is verified
+_BATCH: Final = 1000  # entries read at a time when a chain is verified
+_COLUMNS: Final = ("at", "action", "actor", "resource_type", "resource", "request_id", "event_id", "status")
 
-
-class AuditChainBroken(Exception):
-    """A chain does not verify.
-
-    Attributes:
-        chain: Identity of the organisation, or `instance`.
-        sequence: The entry at which it breaks.
-    """
-
-    def __init__(self, chain: str, sequence: int, reason: str) -> None:
-        super().__init__(f"audit chain {chain}: entry {sequence} {reason}")
-        self.chain = chain
-        self.sequence = sequence
-
-
-@dataclass(frozen=True, slots=True)
-class ChainHead:
-    """Where a chain ends.
-
-    Attributes:
-        sequence: Of the newest entry, counted from 1; 0 for an empty chain.
-        hash: Of the chain up to it, 32 octets.
-    """
-
-    sequence: int
-    hash: bytes
+_READ_HEAD: Final = (
+    select(audit_heads.c.sequence, audit_heads.c.hash, audit_heads.c.start)
+    .where(audit_heads.c.chain == bindparam("name"))
+    .with_for_update()  # where several write at once; SQLite has one writer and ignores it
+)
+_MOVE_HEAD: Final = update(audit_heads).where(audit_heads.c.chain == bindparam("name"))
+_ADD_ENTRY: Final = insert(audit_entries)
 
 
 class AuditLog:
@@ -55,36 +41,49 @@ class AuditLog:
         """Append an event to the chain of its organisation; the caller commits."""
         self.append(connection, make_entry(event))
 
-    def append(self, connection: Connection, entry: AuditEntry) -> None:
-        """Append an entry to the chain of its organisation; the caller commits."""
-        chain = entry.organisation or INSTANCE_CHAIN
-        stored = _read_head(connection, chain)
+    def append(self, connection: Connection, entry: AuditEntry, chain: str | None = None) -> ChainHead:
+        """Append an entry; the caller commits.
+
+        Args:
+            connection: Inside a write transaction.
+            entry: What happened.
+            chain: To append to; that of the entry's organisation if None.
+
+        Returns:
+            The new head.
+        """
+        chain = chain or entry.organisation or INSTANCE_CHAIN
+        stored = read_head(connection, chain)
         head = stored or ChainHead(0, compute_first_hash(chain))
         sequence = head.sequence + 1
         event_id = new_identity("ev")
-        record = _encode(entry, chain, sequence, event_id)
+        record = encode_canonical(
+            {**entry.render(), "chain": chain, "event_id": event_id, "sequence": sequence}
+        )
         new = compute_next_hash(head.hash, record)
         connection.execute(
-            insert(audit_entries).values(
-                chain=chain,
-                sequence=sequence,
-                event_id=event_id,
-                at=entry.at,
-                action=entry.action,
-                actor=entry.actor,
-                resource_type=entry.resource_type,
-                resource=entry.resource,
-                request_id=entry.request_id,
-                record=record,
-                hash=new,
-            )
+            _ADD_ENTRY,
+            {
+                "chain": chain,
+                "sequence": sequence,
+                "event_id": event_id,
+                "at": entry.at,
+                "action": entry.action,
+                "actor": entry.actor,
+                "resource_type": entry.resource_type,
+                "resource": entry.resource,
+                "request_id": entry.request_id,
+                "status": entry.status,
+                "description": entry.description,
+                "record": record,
+                "hash": new,
+            },
         )
         if stored is None:
-            connection.execute(insert(audit_heads).values(chain=chain, sequence=sequence, hash=new))
+            connection.execute(insert(audit_heads), {"chain": chain, "sequence": sequence, "hash": new})
         else:
-            connection.execute(
-                update(audit_heads).where(audit_heads.c.chain == chain).values(sequence=sequence, hash=new)
-            )
+            connection.execute(_MOVE_HEAD, {"name": chain, "sequence": sequence, "hash": new})
+        return ChainHead(sequence, new, head.start)
 
 
 def list_chains(connection: Connection) -> list[str]:
@@ -94,76 +93,52 @@ def list_chains(connection: Connection) -> list[str]:
     return sorted(names)
 
 
-def verify_chain(connection: Connection, chain: str) -> ChainHead:
-    """Verify a chain from its first entry to its head.
+def verify_chain(connection: Connection, chain: str, verifiers: Sequence[NoteVerifier] = ()) -> ChainReport:
+    """Verify a chain from the first entry that is kept to its head.
 
-    Someone who rewrites every later entry and the head too is not found out: compare the result with one that
-    was kept elsewhere.
+    Args:
+        connection: Sees one state for as long as this takes.
+        chain: Identity of the organisation, or `instance`.
+        verifiers: Public keys of checkpoints; without them checkpoints are not looked at.
 
     Raises:
         AuditChainBroken: An entry was changed, removed or moved; the message says which.
     """
-    head = ChainHead(0, compute_first_hash(chain))
+    verifier = ChainVerifier(chain, list_checkpoints(connection, chain) if verifiers else (), verifiers)
+    return verifier.verify(walk_entries(connection, chain), read_head(connection, chain))
+
+
+def walk_entries(connection: Connection, chain: str, after: int = 0) -> Iterator[StoredEntry]:
+    """Give the entries of a chain in order.
+
+    Args:
+        connection: Sees one state for as long as this takes.
+        chain: Identity of the organisation, or `instance`.
+        after: Sequence of the entry after which to begin.
+    """
     while batch := connection.execute(
         select(audit_entries)
-        .where(audit_entries.c.chain == chain, audit_entries.c.sequence > head.sequence)
+        .where(audit_entries.c.chain == chain, audit_entries.c.sequence > after)
         .order_by(audit_entries.c.sequence)
         .limit(_BATCH)
     ).all():
         for row in batch:
-            expected = head.sequence + 1
-            if row.sequence != expected:
-                raise AuditChainBroken(chain, expected, "was removed")
-            fields = _decode(row.record)
-            if fields is None:
-                raise AuditChainBroken(chain, expected, "was changed")
-            number = fields.get("sequence")
-            if isinstance(number, int) and number != expected:
-                raise AuditChainBroken(chain, expected, f"was reordered: entry {number} is in its place")
-            new = compute_next_hash(head.hash, row.record)
-            if not hmac.compare_digest(new, row.hash):
-                raise AuditChainBroken(chain, expected, "was changed")
-            for name in ("at", "action", "actor", "resource_type", "resource", "request_id", "event_id"):
-                if fields.get(name) != getattr(row, name):
-                    raise AuditChainBroken(chain, expected, f"was changed: column {name} is not as recorded")
-            head = ChainHead(expected, new)
-    stored = _read_head(connection, chain)
-    if stored is None and head.sequence:
-        raise AuditChainBroken(chain, head.sequence, "is the last, and the head of the chain was removed")
-    if stored is not None and stored.sequence > head.sequence:
-        raise AuditChainBroken(chain, head.sequence + 1, f"up to {stored.sequence} were removed from the end")
-    if stored is not None and stored != head:
-        raise AuditChainBroken(chain, head.sequence, "is the last, and the head of the chain was changed")
-    return head
+            after = row.sequence
+            columns = {name: getattr(row, name) for name in _COLUMNS}
+            yield StoredEntry(row.sequence, row.record, row.hash, columns)
 
 
-def compute_first_hash(chain: str) -> bytes:
-    """Compute the hash before the first entry of a chain."""
-    return hashlib.sha256(b"\x03" + chain.encode()).digest()
+def list_checkpoints(connection: Connection, chain: str) -> list[StoredCheckpoint]:
+    """Give the checkpoints of a chain in order of sequence."""
+    query = (
+        select(audit_checkpoints)
+        .where(audit_checkpoints.c.chain == chain)
+        .order_by(audit_checkpoints.c.sequence)
+    )
+    return [StoredCheckpoint(row.sequence, row.note, row.frontier) for row in connection.execute(query)]
 
 
-def compute_next_hash(previous: bytes, record: bytes) -> bytes:
-    """Compute the hash of a chain with one more record."""
-    leaf = hashlib.sha256(b"\x00" + record).digest()
-    return hashlib.sha256(b"\x02" + previous + leaf).digest()
-
-
-def _read_head(connection: Connection, chain: str) -> ChainHead | None:
-    row = connection.execute(
-        select(audit_heads.c.sequence, audit_heads.c.hash)
-        .where(audit_heads.c.chain == chain)
-        .with_for_update()  # where several write at once; SQLite has one writer and ignores it
-    ).first()
-    return None if row is None else ChainHead(row.sequence, row.hash)
-
-
-def _encode(entry: AuditEntry, chain: str, sequence: int, event_id: str) -> bytes:
-    return encode_canonical({**entry.render(), "chain": chain, "event_id": event_id, "sequence": sequence})
-
-
-def _decode(record: bytes) -> dict[str, object] | None:
-    try:
-        fields: object = json.loads(record)
-    except ValueError:
-        return None
-    return {str(name): value for name, value in fields.items()} if isinstance(fields, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+def read_head(connection: Connection, chain: str) -> ChainHead | None:
+    """Give where a chain ends; None if it has no entries."""
+    row = connection.execute(_READ_HEAD, {"name": chain}).first()
+    return None if row is None else ChainHead(row.sequence, row.hash, row.start or 0)

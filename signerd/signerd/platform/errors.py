@@ -125,3 +125,9 @@ class WouldLockOut(PlatformError):
 
     def __init__(self) -> None:
         super().__init__("the organisation would be left without an administrator")
+
+
+class AuditRefused(PlatformError):
+    """The audit log is not what it should be, so that nothing may be appended to it."""
+
+    code = "platform.audit_refused"

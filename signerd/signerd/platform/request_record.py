@@ -23,6 +23,7 @@ class RequestRecord:
         address: Of the client.
         headers: Safe ones, by their usual names.
         action: Of the endpoint.
+        description: Of the endpoint, for people.
         resource_type: Of the endpoint.
         resource: Last parameter of the path, if the endpoint has a resource type.
         project: Identity of the active project.
@@ -40,6 +41,7 @@ class RequestRecord:
     address: str
     headers: Mapping[str, str]
     action: str
+    description: str
     resource_type: str | None
     resource: str | None
     project: str | None

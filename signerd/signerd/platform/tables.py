@@ -114,12 +114,19 @@ audit_entries = Table(
     Column("resource_type", Text),
     Column("resource", Text),
     Column("request_id", Text),
+    Column("status", Integer),  # of a request
+    Column("description", Text),
     Column("record", LargeBinary, nullable=False),  # canonical JSON: what the hashes cover
     Column("hash", LargeBinary, nullable=False),  # of the chain up to and with this entry
     UniqueConstraint("event_id"),
 )
-Index("ix_audit_entries_chain_action", audit_entries.c.chain, audit_entries.c.action)
-Index("ix_audit_entries_chain_resource", audit_entries.c.chain, audit_entries.c.resource)
+for _column in ("action", "actor", "resource"):  # what the log is searched by, newest first
+    Index(
+        f"ix_audit_entries_chain_{_column}_sequence",
+        audit_entries.c.chain,
+        audit_entries.c[_column],
+        audit_entries.c.sequence,
+    )
 Index("ix_audit_entries_chain_request_id", audit_entries.c.chain, audit_entries.c.request_id)
 
 audit_heads = Table(
@@ -128,4 +135,22 @@ audit_heads = Table(
     Column("chain", Text, primary_key=True),
     Column("sequence", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("start", BigInteger),  # entries before the tree of the checkpoints; null is none
+)
+
+audit_checkpoints = Table(
+    "audit_checkpoints",
+    metadata,
+    Column("chain", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),  # of the newest entry it covers
+    Column("at", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),  # signed
+    Column("frontier", LargeBinary, nullable=False),  # lets the tree grow on when the entries are gone
+)
+
+audit_keys = Table(
+    "audit_keys",
+    metadata,
+    Column("verifier", Text, primary_key=True),  # public key that signs checkpoints, in the form of notes
+    Column("created_at", BigInteger, nullable=False),
 )

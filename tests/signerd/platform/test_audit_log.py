@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from kms_world import World
-from signerd.platform.audit_log import AuditChainBroken, AuditLog, list_chains, verify_chain
+from signerd.platform.audit_chain import AuditChainBroken
+from signerd.platform.audit_log import AuditLog, list_chains, verify_chain
 from signerd.platform.canonical_json import encode_canonical
 from signerd_kms.audit import AuditEvent
 
