@@ -26,7 +26,7 @@ from signerd.control.responder_pool import (
     make_command,
     reserve_port,
 )
-from signerd.custody import CustodyHolder
+from signerd.custody import Acknowledged, CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
 from signerd.event_log import EventLog
 from signerd.garbage import look_for_cycles_seldom
@@ -46,6 +46,7 @@ from signerd_kms.memory import harden_process
 logger = logging.getLogger(__name__)
 
 CUSTODY_RETRY_SECONDS = 5.0
+AUDIT_SECONDS = 5.0  # how often it is looked if something of the audit log is due
 WELCOME_SECONDS = 10.0  # how long the first words wait for the responders to have loaded everything
 CONTROL_SOCKET_MODE = 0o600
 RESPONDERS_SOCKET_MODE = 0o600
@@ -58,11 +59,18 @@ class StartRefused(Exception):
     code = "daemon.start_refused"
 
 
-def run(config: Config, *, clock: Clock | None = None, on_stage: OnStage | None = None) -> None:
+def run(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    on_stage: OnStage | None = None,
+    acknowledged: Acknowledged | None = None,
+) -> None:
     """Run the server until it is told to stop (SIGTERM, SIGINT).
 
     Args:
         config: All options.
+        acknowledged: What the operator says about the audit log.
         clock: The machine's clocks if None.
         on_stage: Called after each stage of each zone's pipeline was recorded.
 
@@ -75,7 +83,7 @@ def run(config: Config, *, clock: Clock | None = None, on_stage: OnStage | None 
     state = StateDirectory(config.state_directory)
     _make_state_directory(state)
     with _lock_state(state):
-        daemon = Daemon(config, clock or SystemClock(), on_stage)
+        daemon = Daemon(config, clock or SystemClock(), on_stage, acknowledged)
         trio.run(daemon.serve)
 
 
@@ -137,13 +145,15 @@ def choose_addresses(config: Config, ports: Path) -> list[ListenAddress]:
 class Daemon:
     """The parts of one control process."""
 
-    def __init__(self, config: Config, clock: Clock, on_stage: OnStage | None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, on_stage: OnStage | None, acknowledged: Acknowledged | None = None
+    ) -> None:
         """Build what needs no event loop."""
         self._config = config
         self._clock = clock
         self._state = StateDirectory(config.state_directory)
         self._started_at = clock.now()
-        self._holder = CustodyHolder(config, clock)
+        self._holder = CustodyHolder(config, clock, acknowledged)
         self._events = EventLog(self._holder, clock, on_stage)
         self._progress = TerminalProgress(clock)
         self._workshop = ZoneWorkshop(
@@ -199,6 +209,7 @@ class Daemon:
                 self._restored.set()
                 nursery.start_soon(self._keep_custody)
                 nursery.start_soon(self._keep_clock_mark)
+                nursery.start_soon(self._keep_audit)
                 nursery.start_soon(self._reload_on_hangup)
                 nursery.start_soon(serve_lines, commands, self._make_command_server().serve)
                 await self._start_admin(nursery)
@@ -209,7 +220,16 @@ class Daemon:
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
         parts = PlatformParts(self._holder, self._clock)
-        application = make_application(AdminParts(parts, parts, parts, self, parts.open_platform))
+        application = make_application(
+            AdminParts(
+                access=parts,
+                audit=parts,
+                readiness=self,
+                kms_summary=parts,
+                audit_log=parts,
+                platform=parts.open_platform,
+            )
+        )
         try:
             sock = bind_admin(self._config.admin.listen)
         except OSError as error:
@@ -267,6 +287,17 @@ class Daemon:
         while True:
             await trio.to_thread.run_sync(self._workshop.mark_clock)
             await trio.sleep(60)
+
+    async def _keep_audit(self) -> None:
+        """Sign checkpoints of the audit log and let old entries go, once there is a log."""
+        while True:
+            try:
+                jobs = self._holder.custody.audit_jobs
+            except CustodyUnavailable:
+                pass  # the reason was logged
+            else:
+                await trio.to_thread.run_sync(jobs.run)
+            await trio.sleep(AUDIT_SECONDS)
 
     async def _retire_strangers(self) -> None:
         """Let responders of an earlier control process go once the new ones have taken over."""

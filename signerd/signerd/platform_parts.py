@@ -9,6 +9,7 @@ from signerd.api.kms_summary import KmsSummary
 from signerd.api.platform_backend import PlatformBackend
 from signerd.clock import Clock
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
+from signerd.platform.audit_search import AuditFilter, AuditPage
 from signerd.platform.gate import Gate
 from signerd.platform.principal import Organisation, Project, TokenScope
 from signerd.platform.project_contents import count_project_contents
@@ -71,3 +72,7 @@ class PlatformParts:
     def record_request(self, record: RequestRecord) -> None:
         """Store the audit entry of a request."""
         self._open_custody().requests.record_request(record)
+
+    def search_audit(self, organisation: str, wanted: AuditFilter, *, page: int, limit: int) -> AuditPage:
+        """Find entries of an organisation's audit log."""
+        return self._open().search_audit(organisation, wanted, page=page, limit=limit)

@@ -25,7 +25,15 @@ async def serve(application: ASGIApp) -> AsyncGenerator[ListenAddress]:
 
 
 def make_fake_application(fake: FakeServer, endpoints: Sequence[AnyEndpoint] | None = None) -> ASGIApp:
-    return make_application(AdminParts(fake, fake, fake, fake, fake.open_platform), endpoints)
+    parts = AdminParts(
+        access=fake,
+        audit=fake,
+        readiness=fake,
+        kms_summary=fake,
+        audit_log=fake,
+        platform=fake.open_platform,
+    )
+    return make_application(parts, endpoints)
 
 
 def make_client(address: ListenAddress) -> httpx.AsyncClient:

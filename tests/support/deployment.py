@@ -13,6 +13,7 @@ from signerd.api.platform_parts import PlatformParts
 from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import FirstNames, Platform, bootstrap
 from signerd.platform.change import PlatformStore
+from signerd.platform.denial_limit import DenialLimit
 from signerd.platform.project_contents import count_project_contents
 from signerd.platform.request_log import RequestLog
 from signerd.store.engine import open_database
@@ -60,7 +61,14 @@ class Deployment:
 
     @property
     def admin_parts(self) -> AdminParts:
-        return AdminParts(self.parts, self.requests, self.parts, self, self.open_platform)
+        return AdminParts(
+            access=self.parts,
+            audit=self.requests,
+            readiness=self,
+            kms_summary=self.parts,
+            audit_log=self.parts,
+            platform=self.open_platform,
+        )
 
 
 @contextmanager
@@ -78,7 +86,7 @@ def make_deployment(directory: Path) -> Generator[Deployment]:
     store = PlatformStore(kms.custodian.store)
     tokens: list[str] = []
     platform = bootstrap(store, NAMES, pepper=pepper, deliver_token=tokens.append)
-    requests = RequestLog(kms.custodian.store, audit, clock)
+    requests = RequestLog(kms.custodian.store, audit, clock, DenialLimit(60))
     parts = PlatformParts(store, kms, pepper)
     yield Deployment(engine, clock, kms, store, requests, parts, platform, tokens[0])
     engine.dispose()

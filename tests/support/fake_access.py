@@ -7,6 +7,7 @@ from signerd.api.access import Identity, PairPresented, Presented
 from signerd.api.errors import PartNotAvailable
 from signerd.api.kms_summary import KmsSummary, RegionSummary
 from signerd.api.platform_backend import PlatformBackend
+from signerd.platform.audit_search import AuditFilter, AuditPage
 from signerd.platform.errors import CredentialRefused, OrganisationRefused, ProjectUnknown
 from signerd.platform.gate import Gate
 from signerd.platform.principal import (
@@ -98,3 +99,6 @@ class FakeServer(FakeAccess):
 
     def open_platform(self) -> PlatformBackend:
         raise PartNotAvailable("this server has no platform")
+
+    def search_audit(self, organisation: str, wanted: AuditFilter, *, page: int, limit: int) -> AuditPage:
+        raise AssertionError(organisation, wanted, page, limit)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from signerd.api.access import Access
+from signerd.api.audit_calls import AuditSource, list_audit_endpoints
 from signerd.api.dispatcher import Dispatcher
 from signerd.api.error_response import INTERNAL_ERROR, render_message
 from signerd.api.health import HealthEndpoints, Readiness
@@ -32,14 +33,19 @@ class AdminParts:
 
     access: Access
     audit: RequestAudit
-    kms_summary: SummarySource
     readiness: Readiness
+    kms_summary: SummarySource
+    audit_log: AuditSource
     platform: OpenPlatform
 
 
 def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
     """Give all calls under /v1 and /oidc."""
-    return [*list_summary_endpoints(parts.kms_summary), *list_platform_endpoints(parts.platform)]
+    return [
+        *list_summary_endpoints(parts.kms_summary),
+        *list_platform_endpoints(parts.platform),
+        *list_audit_endpoints(parts.audit_log),
+    ]
 
 
 def make_application(parts: AdminParts, endpoints: Sequence[AnyEndpoint] | None = None) -> ASGIApp:

@@ -6,6 +6,7 @@ from typing import Protocol
 from signerd.api.access import Identity, PairPresented, Presented
 from signerd.api.kms_summary import KmsSummary, RegionSummary
 from signerd.platform.access_control import AccessControl, Caller
+from signerd.platform.audit_search import AuditFilter, AuditPage, search_audit
 from signerd.platform.change import PlatformStore
 from signerd.platform.gate import Gate
 from signerd.platform.principal import Organisation, Project, TokenScope
@@ -103,6 +104,11 @@ class PlatformParts:
                 for place in places
             ],
         )
+
+    def search_audit(self, organisation: str, wanted: AuditFilter, *, page: int, limit: int) -> AuditPage:
+        """Find entries of an organisation's audit log."""
+        with self._store.read() as connection:
+            return search_audit(connection, organisation, wanted, page=page, limit=limit)
 
 
 def _to_caller(identity: Identity) -> Caller:

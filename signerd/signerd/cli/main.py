@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from signerd.cli.audit_commands import add_audit_commands
 from signerd.cli.clock_commands import add_clock_commands
 from signerd.cli.command_errors import PROGRAM
 from signerd.cli.config_commands import add_config_commands
@@ -35,6 +36,7 @@ def make_app() -> typer.Typer:
     add_zone_commands(app)
     add_config_commands(app)
     add_clock_commands(app)
+    add_audit_commands(app)
     return app
 
 

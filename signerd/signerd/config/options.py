@@ -83,6 +83,16 @@ class Seal(Section):
     file: StatedPath | None = None
 
 
+class Audit(Section):
+    """The audit log: its checkpoints, and how long entries are kept."""
+
+    checkpoint_file: StatedPath | None = None
+    checkpoint_interval: Annotated[Duration, Field(ge=1, le=86400)] = 60
+    checkpoint_entries: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    retention: Annotated[Duration, Field(ge=3600)] | None = None
+    denials_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 60
+
+
 class ZoneDefaults(Section):
     """What holds for a zone that does not say otherwise, and for all that are only files in the directory."""
 
@@ -172,6 +182,7 @@ class Config(Section):
     region: Region = Region()
     administrator: Administrator = Administrator()
     seal: Seal = Seal()
+    audit: Audit = Audit()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
     zone_defaults: ZoneDefaults = ZoneDefaults()
     zones: Annotated[tuple[ZoneOptions, ...], Field(strict=False, max_length=MAX_ZONES)] = ()
@@ -233,6 +244,11 @@ class Config(Section):
     def seal_file(self) -> Path:
         """The file that holds the root key."""
         return self.seal.file or self.state_directory / "root.key"
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """Where the newest checkpoints of the audit log are put."""
+        return self.audit.checkpoint_file or self.state_directory / "audit.checkpoints"
 
     def may_skip(self, address: ListenAddress) -> bool:
         """Say if the server may start without an address: the IPv6 one that the operator did not choose."""

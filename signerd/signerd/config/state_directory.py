@@ -26,6 +26,11 @@ class StateDirectory:
         return self.path / "admin.token"
 
     @property
+    def audit_public_keys(self) -> Path:
+        """Public keys that verify checkpoints of the audit log; a copy belongs with whoever verifies."""
+        return self.path / "audit.pub"
+
+    @property
     def published(self) -> Path:
         """Signed zones as the responders read them."""
         return self.path / "published"

@@ -154,26 +154,27 @@ class ChainVerifier:
             AuditChainBroken: An entry was changed, removed or moved; the message says which.
         """
         left = iter(entries)
-        first = next(left, None)
-        position = self._start(first)
-        first_kept = position.head.sequence + 1
+        entry = first = next(left, None)
         checked = 0
         acknowledged: list[str] = []
-        entry = first
+        position: _Position | None = None
         while entry is not None:
             try:
-                self._advance(position, entry)
+                position = position or self._start(entry)
+                if (reason := self._advance(position, entry)) is not None:
+                    acknowledged.append(reason)
                 checked += self._check_checkpoint(position)
             except AuditChainBroken as broken:
-                position.head = self._skip_break(entry, left, broken)
-                position.frontier = Frontier()
+                position = _Position(self._skip_break(entry, left, broken), Frontier())
                 acknowledged.append(str(broken))
             entry = next(left, None)
-        self._check_end(position.head, head)
-        return ChainReport(self._chain, position.head, first_kept, checked, tuple(acknowledged))
+        end = position.head if position else ChainHead(0, compute_first_hash(self._chain))
+        self._check_end(end, head)
+        first_kept = first.sequence if first else 1
+        return ChainReport(self._chain, end, first_kept, checked, tuple(acknowledged))
 
-    def _start(self, first: StoredEntry | None) -> _Position:
-        if first is None or first.sequence == 1:
+    def _start(self, first: StoredEntry) -> _Position:
+        if first.sequence == 1:
             return _Position(ChainHead(0, compute_first_hash(self._chain)), Frontier())
         # what fell to the retention is vouched for by the checkpoint before the first entry
         kept = self._checkpoints.get(first.sequence - 1)
@@ -186,7 +187,8 @@ class ChainVerifier:
         frontier = self._open_frontier(kept, checkpoint)
         return _Position(ChainHead(checkpoint.sequence, checkpoint.chain_hash, checkpoint.start), frontier)
 
-    def _advance(self, position: _Position, entry: StoredEntry) -> None:
+    def _advance(self, position: _Position, entry: StoredEntry) -> str | None:
+        """Take one more entry; give the reason if it acknowledges a break, after which a new tree begins."""
         expected = position.head.sequence + 1
         if entry.sequence != expected:
             raise AuditChainBroken(self._chain, expected, "was removed")
@@ -204,8 +206,13 @@ class ChainVerifier:
                 raise AuditChainBroken(
                     self._chain, expected, f"was changed: column {name} is not as recorded"
                 )
+        if fields.get("action") == BREAK_ACKNOWLEDGED:
+            position.head = ChainHead(expected, new, expected)
+            position.frontier = Frontier()
+            return str(_get_context(fields).get("reason"))
         position.head = replace(position.head, sequence=expected, hash=new)
         position.frontier = position.frontier.grow([hash_leaf(entry.record)])
+        return None
 
     def _check_checkpoint(self, position: _Position) -> int:
         kept = self._checkpoints.get(position.head.sequence)
@@ -259,11 +266,10 @@ class ChainVerifier:
         """Go on after the entry by which an operator acknowledged the break."""
         candidate: StoredEntry | None = entry
         while candidate is not None:
-            fields = decode_record(candidate.record)
-            context = fields.get("context") if fields else None
-            if fields and fields.get("action") == BREAK_ACKNOWLEDGED and isinstance(context, dict):
-                members = cast("dict[str, object]", context)
-                previous, since = members.get("previousHash"), members.get("from")
+            fields = decode_record(candidate.record) or {}
+            if fields.get("action") == BREAK_ACKNOWLEDGED:
+                context = _get_context(fields)
+                previous, since = context.get("previousHash"), context.get("from")
                 if isinstance(previous, str) and isinstance(since, int) and since <= broken.sequence:
                     try:
                         expected = compute_next_hash(bytes.fromhex(previous), candidate.record)
@@ -273,6 +279,11 @@ class ChainVerifier:
                         return ChainHead(candidate.sequence, expected, candidate.sequence)
             candidate = next(left, None)
         raise broken
+
+
+def _get_context(fields: Mapping[str, object]) -> Mapping[str, object]:
+    context = fields.get("context")
+    return cast("dict[str, object]", context) if isinstance(context, dict) else {}
 
 
 def decode_record(record: bytes) -> dict[str, object] | None:

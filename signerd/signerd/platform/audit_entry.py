@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from signerd.platform.canonical_json import Value
+from signerd.platform.denial_limit import LeftOut
 from signerd.platform.request_record import RequestRecord
 from signerd_kms.audit import AuditEvent
 
@@ -111,6 +112,25 @@ def make_request_entry(record: RequestRecord, at: int) -> AuditEntry:
             "status": record.status,
             "url": record.path + query,
             "user_agent": record.headers.get("User-Agent"),
+        },
+    )
+
+
+def make_left_out_entry(left_out: LeftOut, at: int) -> AuditEntry:
+    """Make the entry for refused requests that have none of their own."""
+    last = left_out.last
+    return AuditEntry(
+        at=at,
+        action="audit.denials",
+        organisation=left_out.organisation,
+        actor=last.principal.actor if last.principal and left_out.organisation else None,
+        description="Further refused requests of one caller within a minute",
+        context={
+            "client_ip": last.address if left_out.organisation else None,
+            "count": left_out.count,
+            "credentials_id": last.credential.id if last.credential and left_out.organisation else None,
+            "method": last.method,
+            "result": "failure",
         },
     )
 

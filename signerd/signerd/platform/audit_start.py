@@ -13,13 +13,14 @@ from signerd.platform.audit_chain import (
     compute_first_hash,
 )
 from signerd.platform.audit_entry import AuditEntry
-from signerd.platform.audit_log import AuditLog, list_chains, read_head
+from signerd.platform.audit_log import AuditLog, list_chains, read_head, verify_chain
 from signerd.platform.checkpoint import Checkpoint, CheckpointMalformed
-from signerd.platform.checkpoint_keeper import CheckpointKeeper
-from signerd.platform.checkpoint_rows import read_newest
+from signerd.platform.checkpoint_rows import list_verifiers, read_newest
+from signerd.platform.checkpoint_tree import grow_tree
 from signerd.platform.errors import AuditRefused
 from signerd.platform.signed_note import NoteRefused, NoteVerifier, open_note
 from signerd.platform.tables import audit_entries, audit_heads
+from signerd_kms.audited_store import READ_ONLY
 from signerd_kms.clock import Clock
 from signerd_kms.group_commit import GroupCommit
 
@@ -29,13 +30,10 @@ logger = logging.getLogger(__name__)
 class AuditStart:
     """The check at the start of a server. Blocks."""
 
-    def __init__(
-        self, engine: Engine, writer: GroupCommit, audit: AuditLog, keeper: CheckpointKeeper, clock: Clock
-    ) -> None:
-        self._engine = engine
-        self._writer = writer
+    def __init__(self, engine: Engine, audit: AuditLog, clock: Clock) -> None:
+        self._engine = engine.execution_options(**{READ_ONLY: True})
+        self._writer = GroupCommit(engine)
         self._audit = audit
-        self._keeper = keeper
         self._clock = clock
 
     def check_chains(self, *, acknowledge_break: bool) -> None:
@@ -49,17 +47,29 @@ class AuditStart:
         """
         with self._engine.connect() as connection:
             chains = list_chains(connection)
+            trusted = list_verifiers(connection)
         for chain in chains:
             try:
-                self._keeper.inspect(chain)
+                with self._engine.connect() as connection:
+                    grow_tree(connection, chain, trusted)
             except AuditChainBroken as broken:
                 if not acknowledge_break:
                     raise AuditRefused(
                         f"{broken}; nothing is appended to a broken log. Find out what happened "
                         "(signerd audit verify), then start once with --acknowledge-break"
                     ) from broken
-                logger.warning("acknowledged: %s", broken)
-                self._acknowledge(broken)
+                first = self._find_first_break(chain, trusted) or broken
+                logger.warning("acknowledged: %s", first)
+                self._acknowledge(first)
+
+    def _find_first_break(self, chain: str, trusted: Sequence[NoteVerifier]) -> AuditChainBroken | None:
+        """Look at the whole chain: what was seen since the last checkpoint may not be all of it."""
+        try:
+            with self._engine.connect() as connection:
+                verify_chain(connection, chain, trusted)
+        except AuditChainBroken as broken:
+            return broken
+        return None
 
     def _acknowledge(self, broken: AuditChainBroken) -> None:
         """Go on after the break with an entry that says so; the tree of checkpoints starts anew after it."""
@@ -112,7 +122,8 @@ class AuditStart:
         Raises:
             AuditRefused: The database is an older one, or another, and nobody has accepted that.
         """
-        trusted = self._keeper.list_verifiers()
+        with self._engine.connect() as connection:
+            trusted = list_verifiers(connection)
         problems = [
             problem
             for chain, note in sorted(outside.items())

@@ -9,43 +9,40 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from signerd.platform.audit_chain import (
     INSTANCE_CHAIN,
-    AuditChainBroken,
-    ChainHead,
-    ChainVerifier,
-    compute_first_hash,
-    compute_next_hash,
 )
 from signerd.platform.audit_entry import AuditEntry
-from signerd.platform.audit_log import AuditLog, read_head, walk_entries
+from signerd.platform.audit_log import AuditLog
 from signerd.platform.canonical_json import Value
 from signerd.platform.checkpoint import Checkpoint, name_key
 from signerd.platform.checkpoint_rows import (
     list_newest,
     list_verifiers,
-    read_newest,
 )
-from signerd.platform.merkle import Frontier, hash_leaf
+from signerd.platform.checkpoint_tree import grow_tree
 from signerd.platform.signed_note import NoteSigner, NoteVerifier
 from signerd.platform.tables import audit_checkpoints, audit_entries, audit_heads, audit_keys
+from signerd_kms.audited_store import READ_ONLY, AuditedStore
 from signerd_kms.clock import Clock
-from signerd_kms.group_commit import GroupCommit
 from signerd_kms.schema import instance as instances
 from signerd_kms.wrapping import LiveKey
 
 logger = logging.getLogger(__name__)
 
-SECONDS: Final = 60  # a checkpoint is due this long after the last, if there is something new
-ENTRIES: Final = 1000  # or when there are so many new entries
 _DAY: Final = 86400
 _DROPPED_AT_ONCE: Final = 5000  # bounds how long one transaction keeps others waiting
 
 
 @dataclass(frozen=True, slots=True)
-class _Tree:
-    """A chain up to its head, with the tree over it."""
+class Due:
+    """When a checkpoint is due.
 
-    head: ChainHead
-    frontier: Frontier
+    Attributes:
+        entries: So many entries after the last one,
+        seconds: or so long, if there is something new.
+    """
+
+    entries: int = 1000
+    seconds: int = 60
 
 
 class CheckpointKeeper:
@@ -54,27 +51,30 @@ class CheckpointKeeper:
     def __init__(
         self,
         engine: Engine,
-        writer: GroupCommit,
+        store: AuditedStore,
         audit: AuditLog,
         derive_seed: Callable[[], LiveKey],
         clock: Clock,
+        due: Due,
     ) -> None:
         """Do nothing yet.
 
         Args:
-            engine: The database, migrated, with an initialised KMS; transactions that only read.
-            writer: Commits.
+            engine: The database, migrated, with an initialised KMS.
+            store: Commits, together with others.
             audit: Where the retention is recorded.
             derive_seed: Gives the seed of the signing key: `lambda: kms.derive_key(Label.AUDIT_SIGN)`.
             clock: The wall clock.
+            due: When a checkpoint is due.
         """
-        self._engine = engine
-        self._writer = writer
+        self._due = due
+        self._engine = engine.execution_options(**{READ_ONLY: True})
+        self._store = store
         self._audit = audit
         self._derive_seed = derive_seed
         self._clock = clock
         self._known_keys: set[str] = set()
-        with engine.connect() as connection:
+        with self._engine.connect() as connection:
             self._instance = str(connection.execute(select(instances.c.identity)).scalar_one())
 
     def open_signer(self) -> NoteSigner:
@@ -87,7 +87,7 @@ class CheckpointKeeper:
             signer = NoteSigner.from_seed(name_key(self._instance), seed.octets)
         text = str(signer.verifier)
         if text not in self._known_keys:
-            self._writer.write(lambda connection: self._publish_key(connection, text))
+            self._store.write(lambda connection: self._publish_key(connection, text))
             self._known_keys.add(text)
         return signer
 
@@ -147,22 +147,17 @@ class CheckpointKeeper:
             str(chain)
             for chain, head, checked, at in rows
             if head > (checked or 0)
-            and (head - (checked or 0) >= ENTRIES or at is None or not 0 <= now - at < SECONDS)
+            and (
+                head - (checked or 0) >= self._due.entries
+                or at is None
+                or not 0 <= now - at < self._due.seconds
+            )
         ]
-
-    def inspect(self, chain: str) -> None:
-        """Verify a chain since its newest checkpoint.
-
-        Raises:
-            AuditChainBroken: It does not verify.
-        """
-        with self._engine.connect() as connection:
-            self._grow(connection, chain, list_verifiers(connection))
 
     def _sign(self, chain: str, signer: NoteSigner) -> None:
         trusted = self.list_verifiers()
         with self._engine.connect() as connection:
-            tree = self._grow(connection, chain, trusted)
+            tree = grow_tree(connection, chain, trusted)
         head = tree.head
         checkpoint = Checkpoint(
             self._instance, chain, head.start, head.sequence, tree.frontier.compute_root(), head.hash
@@ -174,37 +169,7 @@ class CheckpointKeeper:
             "note": signer.sign(checkpoint.render()),
             "frontier": tree.frontier.octets,
         }
-        self._writer.write(lambda connection: connection.execute(insert(audit_checkpoints), row))
-
-    def _grow(self, connection: Connection, chain: str, trusted: list[NoteVerifier]) -> _Tree:
-        """Go from the newest checkpoint to the head and check the way: a broken chain is not signed."""
-        stored = read_head(connection, chain)
-        if stored is None:
-            raise AuditChainBroken(chain, 1, "or the head of the chain was removed")
-        position = ChainHead(0, compute_first_hash(chain), 0)
-        frontier = Frontier()
-        kept = read_newest(connection, chain)
-        if kept is not None:
-            checkpoint = ChainVerifier(chain, [kept], trusted).open_checkpoint(kept)
-            position = ChainHead(checkpoint.sequence, checkpoint.chain_hash, checkpoint.start)
-            frontier = Frontier.parse(checkpoint.sequence - checkpoint.start, kept.frontier)
-        if stored.start > position.start:  # a break was acknowledged since
-            position, frontier = self._restart(connection, chain, stored.start), Frontier()
-        for entry in walk_entries(connection, chain, position.sequence):
-            new = compute_next_hash(position.hash, entry.record)
-            if entry.sequence != position.sequence + 1 or new != entry.hash:
-                raise AuditChainBroken(chain, position.sequence + 1, "was changed or removed")
-            position = ChainHead(entry.sequence, new, position.start)
-            frontier = frontier.grow([hash_leaf(entry.record)])
-        if position != stored:
-            raise AuditChainBroken(chain, position.sequence, "is not where the head of the chain stands")
-        return _Tree(position, frontier)
-
-    def _restart(self, connection: Connection, chain: str, start: int) -> ChainHead:
-        query = select(audit_entries.c.hash).where(
-            audit_entries.c.chain == chain, audit_entries.c.sequence == start
-        )
-        return ChainHead(start, connection.execute(query).scalar_one(), start)
+        self._store.write(lambda connection: connection.execute(insert(audit_checkpoints), row))
 
     def drop_expired(self, retention_seconds: int) -> int:
         """Remove entries older than that, up to a checkpoint which vouches for them.
@@ -222,25 +187,26 @@ class CheckpointKeeper:
                 .where(audit_checkpoints.c.at < now - retention_seconds)
                 .group_by(audit_checkpoints.c.chain)
             ).all()
-            firsts = dict(
-                connection.execute(
+            firsts = {
+                str(chain): int(first)
+                for chain, first in connection.execute(
                     select(audit_entries.c.chain, func.min(audit_entries.c.sequence)).group_by(
                         audit_entries.c.chain
                     )
                 )
-                .tuples()
-                .all()
-            )
+            }
         for chain, end in ends:
-            for first in range(firsts.get(chain, end + 1), end + 1, _DROPPED_AT_ONCE):
-                last = min(first + _DROPPED_AT_ONCE - 1, end)
-                self._writer.write(lambda connection: self._drop(connection, chain, last))  # noqa: B023  # runs now
-                dropped += last - first + 1
-            if chain in firsts and firsts[chain] <= end:
-                self._writer.write(
-                    lambda connection: self._finish_drop(connection, chain, firsts[chain], end, now)  # noqa: B023
-                )
+            first = firsts.get(chain)
+            if first is not None and first <= end:
+                self._drop_up_to(chain, first, end, now)
+                dropped += end - first + 1
         return dropped
+
+    def _drop_up_to(self, chain: str, first: int, end: int, now: int) -> None:
+        for start in range(first, end + 1, _DROPPED_AT_ONCE):
+            last = min(start + _DROPPED_AT_ONCE - 1, end)
+            self._store.write(lambda connection: self._drop(connection, chain, last))  # noqa: B023  # runs now
+        self._store.write(lambda connection: self._finish_drop(connection, chain, first, end, now))
 
     def _drop(self, connection: Connection, chain: str, last: int) -> None:
         connection.execute(
@@ -252,7 +218,7 @@ class CheckpointKeeper:
         last_of_days = (
             select(func.max(audit_checkpoints.c.sequence))
             .where(audit_checkpoints.c.chain == chain)
-            .group_by(audit_checkpoints.c.at / _DAY)
+            .group_by(audit_checkpoints.c.at // _DAY)
         )
         connection.execute(
             delete(audit_checkpoints).where(

@@ -7,8 +7,8 @@ import pytest
 import trio
 from starlette.types import Receive, Scope, Send
 
+from api_server import make_fake_application
 from fake_access import TOKEN, FakeServer
-from signerd.api.application import AdminParts, make_application
 from signerd.api.kms_summary import KmsSummary
 from signerd.api.route import DEFAULT_BODY_OCTETS
 from signerd.api.server import bind_admin, serve_admin
@@ -24,7 +24,7 @@ def fake() -> FakeServer:
 @pytest.fixture
 async def address(fake: FakeServer) -> AsyncGenerator[ListenAddress]:
     """Where the API is served on a real socket."""
-    application = make_application(AdminParts(fake, fake, fake, fake, fake.open_platform))
+    application = make_fake_application(fake)
     sock = bind_admin(ListenAddress("127.0.0.1", 0))
     async with trio.open_nursery() as nursery:
         yield await nursery.start(serve_admin, application, sock)
@@ -307,7 +307,7 @@ async def test_stopping_lets_a_running_request_finish(fake: FakeServer) -> None:
 
     class SlowApplication:
         def __init__(self) -> None:
-            self.inner = make_application(AdminParts(fake, fake, fake, fake, fake.open_platform))
+            self.inner = make_fake_application(fake)
 
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
@@ -336,7 +336,7 @@ async def test_stopping_lets_a_running_request_finish(fake: FakeServer) -> None:
 async def test_stopping_takes_no_longer_than_the_grace(fake: FakeServer) -> None:
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            application = make_application(AdminParts(fake, fake, fake, fake, fake.open_platform))
+            application = make_fake_application(fake)
             address = await nursery.start(serve_admin, application, bind_admin(ListenAddress("127.0.0.1", 0)))
             stream = await trio.open_tcp_stream(address.host, address.port)
             await stream.send_all(b"GET /healthz HT")  # never finished
