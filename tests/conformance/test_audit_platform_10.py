@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -57,22 +58,25 @@ async def find(client: httpx.AsyncClient, **parameters: str | int) -> list[dict[
     return items
 
 
+def get_members(entry: dict[str, object], name: str) -> dict[str, object]:
+    value = entry[name]
+    assert isinstance(value, dict)
+    return cast("dict[str, object]", value)
+
+
 async def test_10_every_call_has_one_generic_entry_with_the_context_that_is_listed(
     client: httpx.AsyncClient, deployment: Deployment
 ) -> None:
     done = await client.get(f"{SUMMARY}?secret=value", headers={"Referer": "r", "Cookie": "value"})
     (entry,) = await find(client, action="GET", searchText="Where the KMS")
-    context = entry["context"]
-    assert isinstance(context, dict)
+    context = get_members(entry, "context")
     assert re.fullmatch(r"ev-[0-9a-v]{20}", str(entry["eventID"]))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", str(entry["createdAt"]))
     assert entry["organizationIdentity"] == deployment.platform.organisation
-    organisation = entry["organization"]
-    assert isinstance(organisation, dict)
+    organisation = get_members(entry, "organization")
     assert organisation["slug"] == "local-test"
     assert type(organisation["objectVersion"]) is int
-    user = entry["user"]
-    assert isinstance(user, dict)
+    user = get_members(entry, "user")
     assert user["subject"] == entry["userIdentity"]
     assert user["email"] == "ada@example.com"
     assert context["client_ip"] == "127.0.0.1"
@@ -82,7 +86,7 @@ async def test_10_every_call_has_one_generic_entry_with_the_context_that_is_list
     assert type(context["duration"]) is int
     assert context["credentials_id"] == deployment.token.split("_")[2]
     assert context["credentials_type"] == "personal_access_token"
-    assert context["headers"]["Referer"] == "r"
+    assert get_members(context, "headers")["Referer"] == "r"
     assert context["requestId"] == done.headers["X-Request-Id"]
     assert "value" not in str(entry)
     assert deployment.token not in str(entry)
@@ -108,8 +112,7 @@ async def test_10_service_entries_stand_beside_with_the_same_request_id(
     assert entry["resourceIdentity"] == key.identity
     assert entry["userIdentity"] == "x"
     assert "user" not in entry  # no member: their name is not ours to show
-    context = entry["context"]
-    assert isinstance(context, dict)
+    context = get_members(entry, "context")
     assert context["region"] == scope.region
     assert (context["result"], context["via"]) == ("success", "dns-dnssec")
     assert (context["requestId"], context["client_ip"]) == ("request-1", "192.0.2.1")
@@ -196,7 +199,11 @@ async def test_10_needs_list_or_read_on_the_audit_log(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, permissions: set[str], status: int
 ) -> None:
     rights = Rights((Rule(frozenset({"audit_log"}), frozenset(permissions)),))
-    monkeypatch.setattr(type(deployment.parts), "collect_rights", lambda *_: rights)
+
+    def give_rights(*_: object) -> Rights:
+        return rights
+
+    monkeypatch.setattr(type(deployment.parts), "collect_rights", give_rights)
     async with connect(deployment) as client:
         assert (await client.get("/v1/audit")).status_code == status
 
@@ -225,6 +232,5 @@ async def test_10_a_flood_of_refusals_is_counted_and_does_not_fill_the_log(
     deployment.clock.seconds += 60
     deployment.requests.flush()
     (entry,) = await find(client, action="audit.denials")
-    context = entry["context"]
-    assert isinstance(context, dict)
+    context = get_members(entry, "context")
     assert (context["count"], context["client_ip"]) == (5, "127.0.0.1")

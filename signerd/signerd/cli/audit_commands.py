@@ -38,8 +38,9 @@ ChainOption = Annotated[
 def add_audit_commands(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(no_args_is_help=True, help="The audit log.")
-    for name, command in (("export", export), ("checkpoint", checkpoint), ("key", key)):
-        group.command(name)(explain_errors(command))
+    group.command("export")(explain_errors(export))
+    group.command("checkpoint")(explain_errors(checkpoint))
+    group.command("key")(explain_errors(key))
     group.command("verify")(explain_errors(verify))
     app.add_typer(group, name="audit")
 
