@@ -13,6 +13,7 @@ SERVICE_KEY = "signerd/service-key/1"
 WRAPPING_KEY = "signerd/wk/1"
 FINGERPRINT = "signerd/fingerprint/1"
 CIPHERTEXT = "signerd/enc/1"
+DATA_KEY = "signerd/dek/1"
 
 
 def encode_fields(fields: Sequence[bytes | str | int | bool]) -> bytes:

@@ -5,7 +5,7 @@ only then answer. A use that is refused or fails is recorded too.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
@@ -37,6 +37,7 @@ from signerd_kms.wrapping import LiveKey
 MAX_ITEMS = 256  # uses in one call; bounds the transaction that records them
 
 T = TypeVar("T")
+R = TypeVar("R")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -135,6 +136,40 @@ class KeyUse:
         """
         return raise_error(self.use_all(scope, identity, [use], by=by)[0])
 
+    def use_and_store(
+        self,
+        scope: Scope,
+        identity: KeyIdentity,
+        use: Use[T],
+        store: Callable[[Connection, T], R],
+        *,
+        by: Attribution,
+    ) -> R:
+        """Perform one use and let its caller store what comes of it in the transaction of the audit event.
+
+        Args:
+            scope: Where the key lives.
+            identity: The key.
+            use: What to do.
+            store: Must be quick. What it raises undoes the audit event, too, and is raised.
+            by: Who asks.
+
+        Returns:
+            What `store` gave.
+
+        Raises:
+            KmsError: As `use`.
+        """
+        kept: list[R] = []
+
+        def keep(connection: Connection, results: list[T | KmsError]) -> None:
+            (result,) = results
+            if not isinstance(result, KmsError):
+                kept.append(store(connection, result))
+
+        raise_error(self._perform(scope, identity, [use], by, keep)[0])
+        return kept[0]
+
     def use_all(
         self, scope: Scope, identity: KeyIdentity, uses: Sequence[Use[T]], *, by: Attribution
     ) -> list[T | KmsError]:
@@ -146,6 +181,16 @@ class KeyUse:
         """
         if not 1 <= len(uses) <= MAX_ITEMS:
             raise InvalidRequest(f"a batch has 1 to {MAX_ITEMS} items, not {len(uses)}")
+        return self._perform(scope, identity, uses, by, _keep_nothing)
+
+    def _perform(
+        self,
+        scope: Scope,
+        identity: KeyIdentity,
+        uses: Sequence[Use[T]],
+        by: Attribution,
+        keep: Callable[[Connection, list[T | KmsError]], None],
+    ) -> list[T | KmsError]:
         with self._custodian.unsealed(Task.USE) as hierarchy:
             opened = self._open(hierarchy, scope, identity, uses)
             outcomes = [_attempt(opened, use) for use in uses]
@@ -160,6 +205,7 @@ class KeyUse:
                         continue
                     self._record(connection, opened.key, use, by, refusal, outcome)
                     results.append(outcome.result if refusal is None else refusal)
+                keep(connection, results)
                 return results
 
             return self._store.write(store)
@@ -211,6 +257,10 @@ class KeyUse:
                 except UnwrapFailed as error:  # a refusal like any other: it is to be in the audit
                     keks[generation] = error
         return OpenKey(key, hierarchy, self._budget, stored, keks)
+
+
+def _keep_nothing(connection: Connection, results: object) -> None:
+    del connection, results
 
 
 def _attempt(opened: OpenKey, use: Use[T]) -> Done[T] | KmsError:

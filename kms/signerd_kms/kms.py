@@ -9,6 +9,7 @@ from signerd_kms.audit import AuditSink
 from signerd_kms.audited_store import AuditedStore
 from signerd_kms.clock import Clock
 from signerd_kms.custodian import Custodian
+from signerd_kms.data_keys import DataKeys
 from signerd_kms.errors import AlreadyInitialised
 from signerd_kms.kek_rotation import KekRotation
 from signerd_kms.key import KeyIdentity
@@ -97,6 +98,10 @@ class Kms:
         self.mac = operations.mac
         self.verify_mac = operations.verify_mac
         self.export = operations.export
+
+        data_keys = DataKeys(use)
+        self.seal_data = data_keys.seal_data
+        self.open_data = data_keys.open_data
 
         zones = ZoneSigning(self.custodian, use)
         self.bind_zone = zones.bind_zone

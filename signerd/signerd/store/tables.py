@@ -5,8 +5,14 @@ from sqlalchemy import MetaData
 from signerd.platform import iam_tables
 from signerd.store import zone_tables
 from signerd_kms import schema as kms_schema
+from signerd_secrets import schema as secrets_schema
 
-OWNERS: tuple[MetaData, ...] = (kms_schema.metadata, iam_tables.users.metadata, zone_tables.metadata)
+OWNERS: tuple[MetaData, ...] = (
+    kms_schema.metadata,
+    iam_tables.users.metadata,
+    zone_tables.metadata,
+    secrets_schema.metadata,
+)
 
 
 def join_tables() -> MetaData:
