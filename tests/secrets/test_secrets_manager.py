@@ -318,7 +318,7 @@ def test_a_changed_octet_of_a_value_does_not_open_it(here: SecretsWorld, part: s
 def test_fifty_writers_get_fifty_numbers(here: SecretsWorld) -> None:
     here.create(PATH, "0")
     with ThreadPoolExecutor(50) as pool:
-        numbers = list(pool.map(lambda number: here.put(PATH, str(number)), range(50)))
+        numbers = list(pool.map(here.put, [PATH] * 50, map(str, range(50))))
     assert sorted(numbers) == list(range(2, 52))
     for index, number in enumerate(numbers):
         assert here.read(PATH, number) == str(index)
@@ -329,7 +329,7 @@ def test_writing_shares_commits(here: SecretsWorld) -> None:
     commits: list[Connection] = []
     event.listen(here.world.engine, "commit", commits.append)
     with ThreadPoolExecutor(50) as pool:
-        list(pool.map(lambda number: here.put(PATH, str(number)), range(200)))
+        list(pool.map(here.put, [PATH] * 200, map(str, range(200))))
     assert len(commits) < 100
 
 
