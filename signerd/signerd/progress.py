@@ -37,7 +37,8 @@ class TerminalProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._bars:  # else nothing was begun, and ending it would write an empty line into a log
+            self._progress.stop()
 
     def report(self, doing: str, done: int, total: int) -> None:
         """Take in how far something is.

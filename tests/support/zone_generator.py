@@ -147,6 +147,7 @@ def generate_bulk_zone(origin: str, names: int, seed: int = 1) -> str:
     ]
     made = 5
     number = 0
+    hosts = ["ns1", "mail"]
     while made < names:
         number += 1
         ipv4 = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
@@ -154,6 +155,7 @@ def generate_bulk_zone(origin: str, names: int, seed: int = 1) -> str:
         share = source.random()
         made += 1
         if share < 0.55:
+            hosts.append(f"host{number}")
             lines.append(f"host{number}\tIN\tA\t{ipv4}")
             if share < 0.30:
                 lines.append(f"\tIN\tAAAA\t{ipv6}")
@@ -169,11 +171,9 @@ def generate_bulk_zone(origin: str, names: int, seed: int = 1) -> str:
                 lines.append(f'_dmarc.shop{number}\tIN\tTXT\t"v=DMARC1; p=reject; rua=mailto:d{number}@mail"')
                 made += 1
         elif share < 0.85:
-            lines.append(f"www.host{number}\tIN\tCNAME\thost{source.randrange(1, number + 1)}")
+            lines.append(f"www.host{number}\tIN\tCNAME\t{source.choice(hosts)}")
         elif share < 0.88:
-            lines.append(
-                f"_sip._tcp.v{number}\t600\tIN\tSRV\t10 60 5060 host{source.randrange(1, number + 1)}"
-            )
+            lines.append(f"_sip._tcp.v{number}\t600\tIN\tSRV\t10 60 5060 {source.choice(hosts)}")
         elif share < 0.90:
             lines.append(f"*.wild{number}\tIN\tA\t{ipv4}")
         else:

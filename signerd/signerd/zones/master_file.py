@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,11 @@ _CLASSES = frozenset({"IN", "CLASS1"})
 _OTHER_CLASSES = frozenset({"CH", "HS", "CS", "ANY", "NONE"})
 _TYPES = {name.upper(): int(number) for name, number in dns.rdatatype.RdataType.__members__.items()}
 _TYPES["NSAP-PTR"] = _TYPES.pop("NSAP_PTR", 23)
+_REPORT_LINES = 4096  # some ten milliseconds of reading
+
+
+def _ignore_progress(done: int, total: int) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,12 @@ class _BadEntry(ValueError):
 
 
 def load_master_file(
-    path: Path, origin: Name, *, directory: Path, limits: Limits | None = None
+    path: Path,
+    origin: Name,
+    *,
+    directory: Path,
+    limits: Limits | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> LoadedFile:
     """Read a zone file and what it includes. Nothing is ever written.
 
@@ -76,8 +86,9 @@ def load_master_file(
         origin: The apex, lower-cased; names without trailing dot are relative to it at first.
         directory: Files named by $INCLUDE must be inside, after symbolic links are resolved.
         limits: Bounds on what is read; None for the defaults.
+        progress: Called now and then with lines read and to read of the zone file, included files apart.
     """
-    reader = _Reader(origin, directory, limits or Limits())
+    reader = _Reader(origin, directory, limits or Limits(), progress or _ignore_progress)
     try:
         reader.read_file(path)
     except UnusableFile as error:
@@ -121,12 +132,15 @@ def read_text(path: Path, limit: int) -> str:
 class _Reader:
     """State of reading one zone file with what it includes."""
 
-    def __init__(self, origin: Name, directory: Path, limits: Limits) -> None:
+    def __init__(
+        self, origin: Name, directory: Path, limits: Limits, progress: Callable[[int, int], None]
+    ) -> None:
         self.notices = NoticeList()
         self.collection = RecordCollection(origin, self.notices)
         self.files: dict[Path, None] = {}
         self._directory = directory
         self._limits = limits
+        self._progress = progress
         self._rdata = RdataReader(origin)
         self._origin = origin
         self._owner: Name | None = None
@@ -151,8 +165,14 @@ class _Reader:
         text = read_text(path, self._limits.file_size)
         self._open_files.append(resolved)
         name = str(path)
+        is_zone_file = len(self._open_files) == 1
+        lines = text.count("\n") + 1
+        report_at = _REPORT_LINES if is_zone_file else lines + 1
         for entry in split_entries(text):
             place = Place(name, entry.line)
+            if entry.line >= report_at:
+                self._progress(entry.line, lines)
+                report_at = entry.line + _REPORT_LINES
             try:
                 if entry.problem is not None:
                     raise _BadEntry(entry.problem)
@@ -165,6 +185,8 @@ class _Reader:
                 if self.notices.is_full_of_errors:
                     raise _TooManyErrors from error
         self._open_files.pop()
+        if is_zone_file:
+            self._progress(lines, lines)
 
     def _read_record(self, entry: Entry, place: Place) -> None:
         tokens = entry.tokens

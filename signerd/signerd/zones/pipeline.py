@@ -6,7 +6,8 @@ from that. The stages are recorded all the same, so that an operator can see wha
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -246,9 +247,14 @@ class ZonePipeline:
                 f"it has no file any more; 'signerd forget {self.entry.text}' would end its service"
             )
         self.state.files = take_fingerprints([self.entry.file, *self.state.files])
-        loaded = load_master_file(
-            self.entry.file, self.entry.name, directory=self._parts.directory, limits=self._parts.limits
-        )
+        with self._show("reading") as progress:
+            loaded = load_master_file(
+                self.entry.file,
+                self.entry.name,
+                directory=self._parts.directory,
+                limits=self._parts.limits,
+                progress=progress,
+            )
         # What was included is known only now. Looked at before the reading where possible: a change in
         # between is then seen as one.
         looks = take_fingerprints(loaded.files)
@@ -280,9 +286,11 @@ class ZonePipeline:
         serial = decide_serial(self._serial_policy, published=floor, source=unsigned.serial, now=now)
         record(name, Stage.CHECKED, serial, f"from serial {unsigned.serial}")
         text = self.entry.text
-        version = self._signer.sign(unsigned, published, serial, self._make_progress("signing"))
+        with self._show("signing") as progress:
+            version = self._signer.sign(unsigned, published, serial, progress)
         record(name, Stage.SIGNED, serial, f"{version.new_signatures} new signatures")
-        reasons = self._validate(version, published, self._make_progress("validating"))
+        with self._show("validating") as progress:
+            reasons = self._validate(version, published, progress)
         if reasons:
             kept = keep_rejected(self._parts.rejected, version.zone, reasons)
             raise VersionRejected(
@@ -291,7 +299,9 @@ class ZonePipeline:
                 + f"; kept in {kept}"
             )
         record(name, Stage.VALIDATED, serial, "")
-        for problem in self._publication.publish(version.zone, published):
+        with self._show("writing") as progress:
+            problems = self._publication.publish(version.zone, published, progress)
+        for problem in problems:
             logger.warning("zone %s: %s", text, problem)
         self.state.published = version.zone
         self._published_data = unsigned
@@ -300,8 +310,14 @@ class ZonePipeline:
         record(name, Stage.PUBLISHED, serial, f"{version.new_signatures} new signatures")
         return True
 
-    def _make_progress(self, doing: str) -> Callable[[int, int], None]:
-        return lambda done, total: self._parts.progress(f"{doing} {self.entry.text}", done, total)
+    @contextmanager
+    def _show(self, doing: str) -> Generator[Callable[[int, int], None]]:
+        """Give what takes in progress for the block's duration."""
+        text, progress = f"{doing} {self.entry.text}", self._parts.progress
+        try:
+            yield lambda done, total: progress(text, done, total)
+        finally:
+            progress(text, 1, 1)  # whatever came of it, it goes on no more
 
     def _is_up_to_date(self, published: Zone, unsigned: Zone) -> bool:
         if unsigned is not self._published_data:

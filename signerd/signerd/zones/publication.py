@@ -44,7 +44,7 @@ from signerd.zones.published_state import (
     read_state,
 )
 from signerd.zones.record_stream import count_octets
-from signerd.zones.snapshot import write_snapshot
+from signerd.zones.snapshot import Progress, write_snapshot
 from signerd.zones.zone_difference import ZoneDifference, compare_zones
 from signerd.zones.zone_directory import read_zone_directory_name
 
@@ -138,12 +138,13 @@ class Publication:
         if state.corrupt:
             files.sync_directory(directory)
 
-    def publish(self, new: Zone, previous: Zone | None) -> tuple[str, ...]:
+    def publish(self, new: Zone, previous: Zone | None, progress: Progress | None = None) -> tuple[str, ...]:
         """Make a version the published one; it is on the disk when this returns.
 
         Args:
             new: The next version.
             previous: The version that `load` gave or that was published last, None if there is none.
+            progress: Called while a snapshot is written, with KiB written and to write.
 
         Returns:
             What went wrong without touching the version: the tidying up, tried again next time.
@@ -162,36 +163,36 @@ class Publication:
         if self._leftover is not None:
             self._withdraw(self._leftover)
         if previous is None:
-            return self._start_afresh(new)
+            return self._start_afresh(new, progress)
         difference = compare_zones(previous, new)
         octets = sum(map(count_octets, difference.removed + difference.added))
         journal = self._prepare_journal(new, previous)
         if journal is None or octets > self.limits.max_octets:
-            return self._publish_snapshot(new)
+            return self._publish_snapshot(new, progress)
         try:
             journal.append(difference)
         except CorruptJournal as error:
-            return (str(error), *self._publish_snapshot(new))
+            return (str(error), *self._publish_snapshot(new, progress))
         try:
-            self._compact(new, journal)
+            self._compact(new, journal, progress)
         except (OSError, CorruptJournal) as error:
             self._journal = None
             return (f"{self._directory}: cannot be compacted: {error}",)
         return ()
 
-    def _start_afresh(self, new: Zone) -> tuple[str, ...]:
+    def _start_afresh(self, new: Zone, progress: Progress | None) -> tuple[str, ...]:
         journal = self._directory / JOURNAL_NAME
         if journal.exists():  # its serials may come again, and must not be taken for the new versions
             self._files.rename(journal, _find_free_name(journal))
             self._files.sync_directory(self._directory)
-        return self._publish_snapshot(new)
+        return self._publish_snapshot(new, progress)
 
-    def _publish_snapshot(self, new: Zone) -> tuple[str, ...]:
+    def _publish_snapshot(self, new: Zone, progress: Progress | None) -> tuple[str, ...]:
         """Publish without a journal record: readers and secondaries have to take the whole zone."""
         self._journal = None
         snapshot = self._name_snapshot(new)
         try:
-            write_snapshot(snapshot.path, new, self._files)
+            write_snapshot(snapshot.path, new, self._files, progress)
         except OSError:
             with contextlib.suppress(OSError):  # else the next publish does it
                 self._withdraw(snapshot.path)
@@ -242,7 +243,7 @@ class Publication:
         self._journal = JournalWriter.create(path, self._origin, serial, self._files)
         return self._journal
 
-    def _compact(self, new: Zone, journal: JournalWriter) -> None:
+    def _compact(self, new: Zone, journal: JournalWriter, progress: Progress | None) -> None:
         """Write a snapshot if the journal is long, and drop what no longer serves anyone."""
         newest = next(iter(list_snapshots(self._directory)), None)
         limits = self.limits
@@ -251,7 +252,7 @@ class Publication:
             allowed = max(limits.floor_octets, int(limits.ratio * newest.path.stat().st_size))
             if journal.count_octets_since(newest.serial) <= min(allowed, limits.max_octets):
                 return
-        write_snapshot(self._name_snapshot(new).path, new, self._files)
+        write_snapshot(self._name_snapshot(new).path, new, self._files, progress)
         if (
             newest is not None
             and is_connected

@@ -20,7 +20,7 @@ the order of their numbers. The same zone always gives the same octets.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from pathlib import Path
 from struct import Struct
@@ -37,6 +37,9 @@ from signerd.zones.record_stream import (
     decode_rrsets,
     encode_rrsets,
 )
+
+Progress = Callable[[int, int], None]
+"""Takes in how much is done and how much there is."""
 
 MAGIC = b"SGNDSNAP"
 FORMAT_VERSION = 1
@@ -59,8 +62,12 @@ class UnsupportedSnapshot(BadPublishedData):
     code = "zones.unsupported_snapshot"
 
 
-def encode_snapshot(zone: Zone) -> Iterator[bytes]:
+def encode_snapshot(zone: Zone, progress: Progress | None = None) -> Iterator[bytes]:
     """Give the content of a zone's snapshot file in chunks.
+
+    Args:
+        zone: What is written.
+        progress: Called after each chunk, with the KiB of records given and to give.
 
     Raises:
         ValueError: An RRset has no records, or an NSEC3 RRset is not where `Zone` has them.
@@ -78,9 +85,13 @@ def encode_snapshot(zone: Zone) -> Iterator[bytes]:
     )
     checksum = hashlib.sha256(header)
     yield header
+    done = 0
     for chunk in encode_rrsets(_sort_rrsets(zone)):
         checksum.update(chunk)
         yield chunk
+        done += len(chunk)
+        if progress is not None:
+            progress(done >> 10, octets >> 10)
     yield checksum.digest()
 
 
@@ -100,14 +111,16 @@ def _sort_rrsets(zone: Zone) -> Iterator[RRset]:
             yield hashed
 
 
-def write_snapshot(path: Path, zone: Zone, files: FileOperations = FILE_OPERATIONS) -> int:
+def write_snapshot(
+    path: Path, zone: Zone, files: FileOperations = FILE_OPERATIONS, progress: Progress | None = None
+) -> int:
     """Write a zone's snapshot durably; give its length in octets.
 
     Raises:
         OSError: See `replace_file`.
         ValueError: See `encode_snapshot`.
     """
-    return replace_file(path, encode_snapshot(zone), files)
+    return replace_file(path, encode_snapshot(zone, progress), files)
 
 
 def read_snapshot(path: Path) -> Zone:

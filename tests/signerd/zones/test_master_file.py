@@ -18,7 +18,7 @@ from signerd.zones.master_file import Limits, LoadedFile, load_master_file
 from signerd.zones.notice import Severity
 from signerd.zones.printer import write_master_file
 from signerd.zones.rdata_reader import BadRdata, RdataReader
-from zone_generator import generate_zone
+from zone_generator import generate_bulk_zone, generate_zone
 
 ROOT_FOLDER = Path(__file__).parents[3]
 ORIGIN = parse_name("example.")
@@ -400,3 +400,24 @@ def test_no_content_raises_an_exception(tmp_path: Path, pieces: list[bytes]) -> 
         again = load_master_file(tmp_path / "again", ORIGIN, directory=tmp_path)
         assert again.zone is not None, again.notices
         assert again.zone.names == loaded.zone.names
+
+
+def test_progress_counts_the_lines_of_the_zone_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "more").write_text("".join(f"i{number} A 192.0.2.1\n" for number in range(10_000)))
+    text = generate_bulk_zone("bulk.test.", 10_000) + "$INCLUDE more\n"
+    (tmp_path / "z.zone").write_text(text)
+    told: list[tuple[int, int]] = []
+
+    def take(done: int, total: int) -> None:
+        told.append((done, total))
+
+    origin = parse_name("bulk.test.")
+    loaded = load_master_file(tmp_path / "z.zone", origin, directory=tmp_path, progress=take)
+    assert loaded.zone is not None
+    assert not loaded.notices
+    assert not check_zone(loaded.zone)
+    lines = text.count("\n") + 1
+    assert {total for _, total in told} == {lines}
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert told[-1] == (lines, lines)

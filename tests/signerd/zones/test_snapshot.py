@@ -192,3 +192,19 @@ def test_an_nsec3_rrset_among_the_names_cannot_be_written() -> None:
     misplaced = RRset(ORIGIN, NSEC3, 0, (b"x",))
     with pytest.raises(ValueError, match="misplaced NSEC3"):
         encode(Zone(ORIGIN, {ORIGIN: {SOA: make_soa(ORIGIN, 1), NSEC3: misplaced}}))
+
+
+def test_progress_goes_up_to_all_of_the_records() -> None:
+    owners = [parse_name(f"n{number}.example.") for number in range(20_000)]
+    records = {owner: {16: RRset(owner, 16, 60, (bytes(40),))} for owner in owners}
+    apex = parse_name("example.")
+    soa = RRset(apex, SOA, 60, (bytes(22),))
+    told: list[tuple[int, int]] = []
+
+    def take(done: int, total: int) -> None:
+        told.append((done, total))
+
+    octets = sum(map(len, encode_snapshot(Zone(apex, {apex: {SOA: soa}, **records}), take)))
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1] == pytest.approx(octets >> 10, abs=1)
