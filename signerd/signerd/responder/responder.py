@@ -1,10 +1,10 @@
 """From packet to packet: caches and policy around the core. No sockets here.
 
-Two caches. The first maps a whole query, without its ID, to a whole response, without its ID: a hot query
-costs two slices and a look-up. The second maps the question in lower case, with what else matters, to the
-sections of the response, so a resolver that spells names in random case (0x20) costs a parse and a header
-only. Both belong to one set of zones and are emptied when that is replaced, in the same thread, so no answer
-outlives its zone.
+Two caches. The first maps a whole query, without its ID and with the name in lower case, to a whole response:
+a hot query costs two slices and a look-up, and little more if the name is spelled in random case (0x20). The
+second maps the question, with what else matters, to the sections of the response, so a client that sends
+options of its own (cookies, for one) costs a parse and a header only. Both belong to one set of zones and are
+emptied when that is replaced, in the same thread, so no answer outlives its zone.
 """
 
 import logging
@@ -44,6 +44,7 @@ MAX_STREAM_OCTETS = 65535  # RFC 1035, section 4.2.2: the length prefix has two 
 DEFAULT_CACHE_OCTETS = 32 << 20
 MAX_CACHED_OCTETS = 4096  # a larger response is not kept: few would displace many
 EXCEPTION_LOG_SECONDS = 60.0
+_QUESTION_AT = HEADER_OCTETS - 2  # in a message without its ID
 _NXNAME = 128  # RFC 9824, section 3.4
 _TRANSFERS = frozenset({rt.AXFR, rt.IXFR})
 _NEVER_ASKED = frozenset({0, rt.OPT, rt.TSIG})
@@ -107,6 +108,8 @@ class Responder:
         counters = self.counters
         counters.queries_udp += 1
         tail = self.datagrams.get(key)
+        if tail is None and key.lower() != key:
+            tail = self._find_spelled(key)
         if tail is not None:
             counters.cache_hits += 1
         else:
@@ -121,6 +124,21 @@ class Responder:
         if tail[0] & TC:
             counters.truncated += 1
         return packet[:2] + tail
+
+    def _find_spelled(self, key: bytes) -> bytes | None:
+        """Find the response to a query whose name is perhaps spelled in another case (0x20)."""
+        end = _QUESTION_AT
+        try:
+            while octet := key[end]:
+                end += 1 + octet
+        except IndexError:
+            return None
+        spelled = key[_QUESTION_AT:end]
+        name = spelled.lower()
+        # Only the name is folded: octets outside it can look like letters. One that is not well-formed is not
+        # found, as none in the cache has a length octet that is a letter.
+        tail = None if name == spelled else self.datagrams.get(key[:_QUESTION_AT] + name + key[end:])
+        return None if tail is None else tail[:_QUESTION_AT] + spelled + tail[end:]
 
     def respond_to_message(self, packet: bytes) -> bytes | None:
         """Answer a query that came over TCP; None if it is to be ignored. Never raises."""
@@ -185,11 +203,17 @@ class Responder:
             and query.rcode == rc.NOERROR
             and len(tail) <= MAX_CACHED_OCTETS
             and not tsig
-            # Options differ from client to client, and so do random spellings: entries nobody would ask for.
+            # Options differ from client to client: entries nobody would ask for.
             and (edns is None or not edns.has_options)
-            and query.question[:-4] == query.name
         ):
-            self.datagrams.put(key, tail, len(key) + len(tail))
+            name = query.name
+            if query.question[:-4] == name:
+                self.datagrams.put(key, tail, len(key) + len(tail))
+            else:
+                end = _QUESTION_AT + len(name)
+                folded = key[:_QUESTION_AT] + name + key[end:]
+                if self.datagrams.get(folded) is None:
+                    self.datagrams.put(folded, tail[:_QUESTION_AT] + name + tail[end:], len(key) + len(tail))
         return tail
 
     @staticmethod

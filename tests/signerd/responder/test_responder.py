@@ -129,6 +129,31 @@ def test_cached_answers_are_the_same_in_any_spelling(responder: Responder) -> No
             assert response[end:] == plain[end:]
 
 
+@pytest.mark.parametrize("rdatatype", ["TXT", "HTTPS", "TYPE97", "TYPE16705"])  # some look like letters
+def test_spellings_of_a_datagram_share_one_cached_response(responder: Responder, rdatatype: str) -> None:
+    packets = [
+        make_packet(name, rdatatype, dnssec=True, payload=payload)
+        for name in ("wWw.Example", "www.example", "WWW.EXAMPLE", "www.exampLE")
+        for payload in (1232, 0x5A41, 0x7A61)
+    ]
+    responses = [responder.respond_to_datagram(packet) for packet in packets]
+    assert responder.counters.cache_hits == 9
+    for packet, response in zip(packets, responses, strict=True):
+        assert response is not None
+        alone = Responder(ResponderOptions(), lambda: 0.0, responder.zones).respond_to_datagram(packet)
+        assert response == alone
+
+
+@pytest.mark.parametrize("name", [b"\x41" + b"a" * 65 + b"\x00", b"\x03AAA\xc0\x0c", b"\x03AB", b"\x3fA"])
+def test_upper_case_in_a_malformed_name_is_no_spelling(responder: Responder, name: bytes) -> None:
+    packet = b"\x00\x01\x00\x00\x00\x01" + bytes(6) + name + b"\x00\x01\x00\x01"
+    for _ in range(2):
+        response = responder.respond_to_datagram(packet)
+        assert response is not None
+        assert response[3] & 15 == FORMERR
+    assert not responder.counters.cache_hits
+
+
 def test_cache_is_bounded(zones: ZoneSet) -> None:
     responder = Responder(ResponderOptions(cache_octets=20_000), lambda: 0.0, zones)
     for number in range(1000):
