@@ -11,10 +11,13 @@ from signerd.clock import Clock
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
 from signerd.platform.audit_search import AuditFilter, AuditPage
 from signerd.platform.gate import Gate
+from signerd.platform.https_fetch import HttpsFetcher
+from signerd.platform.issuer_keys import IssuerKeys
 from signerd.platform.principal import Organisation, Project, TokenScope
 from signerd.platform.project_contents import count_project_contents
 from signerd.platform.request_record import RequestRecord
 from signerd.platform.rights import Rights
+from signerd.platform.token_service import TokenService
 
 
 class PlatformParts:
@@ -23,6 +26,7 @@ class PlatformParts:
     def __init__(self, holder: CustodyHolder, clock: Clock) -> None:
         self._holder = holder
         self._clock = clock
+        self._issuer_keys = IssuerKeys(HttpsFetcher(), clock.now)
 
     def _open_custody(self) -> Custody:
         try:
@@ -63,7 +67,8 @@ class PlatformParts:
     def open_platform(self) -> PlatformBackend:
         """Give what the platform's calls work with."""
         custody = self._open_custody()
-        return PlatformBackend(custody.store, custody.derive_pepper, count_project_contents)
+        tokens = TokenService(custody.store, custody.derive_pepper, self._issuer_keys)
+        return PlatformBackend(custody.store, custody.derive_pepper, count_project_contents, tokens)
 
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
         """Count keys in each region."""

@@ -14,8 +14,11 @@ from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import FirstNames, Platform, bootstrap
 from signerd.platform.change import PlatformStore
 from signerd.platform.denial_limit import DenialLimit
+from signerd.platform.https_fetch import FetchFailed
+from signerd.platform.issuer_keys import IssuerKeys
 from signerd.platform.project_contents import count_project_contents
 from signerd.platform.request_log import RequestLog
+from signerd.platform.token_service import TokenService
 from signerd.store.engine import open_database
 from signerd.store.migration import upgrade
 from signerd_kms.kms import Kms
@@ -48,7 +51,20 @@ class Deployment:
     parts: PlatformParts
     platform: Platform
     token: str
+    documents: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    fetched: list[str] = field(default_factory=list[str])
+    issuer_keys: IssuerKeys = field(init=False)
     reasons: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self.issuer_keys = IssuerKeys(self.fetch, self.clock.now)
+
+    def fetch(self, url: str) -> bytes:
+        """Stand in for the Internet."""
+        self.fetched.append(url)
+        if url not in self.documents:
+            raise FetchFailed(f"{url} is not there")
+        return self.documents[url]
 
     def list_reasons(self) -> list[str]:
         return self.reasons
@@ -57,7 +73,8 @@ class Deployment:
         return self.kms.derive_key(Label.TOKEN_PEPPER)
 
     def open_platform(self) -> PlatformBackend:
-        return PlatformBackend(self.store, self.pepper, count_project_contents)
+        tokens = TokenService(self.store, self.pepper, self.issuer_keys)
+        return PlatformBackend(self.store, self.pepper, count_project_contents, tokens)
 
     @property
     def admin_parts(self) -> AdminParts:

@@ -95,6 +95,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     platform.ProjectMismatch: 403,
     platform.ObjectUnknown: 404,
     platform.RegionUnknown: 404,
+    platform.TokenRequestRefused: 400,
     platform.InvalidValue: 400,
     platform.NameTaken: 409,
     platform.AlreadyThere: 409,

@@ -13,6 +13,7 @@ from signerd.platform.described import Described, Description
 from signerd.platform.principal import Organisation, Project
 from signerd.platform.project import CountContents
 from signerd.platform.secret_text import Pepper
+from signerd.platform.token_service import TokenService
 
 T = TypeVar("T")
 
@@ -25,11 +26,13 @@ class PlatformBackend:
         store: The database.
         pepper: Gives the key of MACs of tokens and secrets.
         count_contents: Says what a project still holds.
+        tokens: Issues access tokens.
     """
 
     store: PlatformStore
     pepper: Pepper
     count_contents: CountContents
+    tokens: TokenService
 
     def change(self, call: Call, work: Callable[[Change], T]) -> T:
         """Change something on behalf of a caller; it is on disk, with its audit event, when this returns."""

@@ -81,6 +81,20 @@ class RegionUnknown(PlatformError):
         super().__init__("region not found")
 
 
+class TokenRequestRefused(PlatformError):
+    """The token endpoint issues no token.
+
+    Attributes:
+        error: Code of RFC 6749, section 5.2, such as `invalid_client`.
+    """
+
+    code = "platform.token_request_refused"
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(description)
+        self.error = error
+
+
 class InvalidValue(PlatformError):
     """A field of the request breaks a rule; the message names the field."""
 

@@ -29,11 +29,13 @@ def narrow_scopes(granted: Iterable[str], asked: Iterable[str]) -> tuple[str, ..
         asked: Empty for all that are granted.
 
     Returns:
-        The scopes, in the order asked for; None if one is asked for that is not granted.
+        The scopes, in the order asked for; None if one is asked for that is unknown or not granted.
     """
     granted, asked = tuple(granted), tuple(dict.fromkeys(asked))
     if not asked:
         return granted
+    if not KNOWN_SCOPES.issuperset(asked):
+        return None
     if granted and not set(asked).issubset(granted):
         return None
     return asked
