@@ -1,5 +1,6 @@
 """The same signed zones served by named, knotd, nsd and signerd: thousands of answers beside each other."""
 
+import gzip
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from plain_response import PlainResponse, read_response
 from zone_generator import generate_zone
 
 EXAMPLES = Path(__file__).parent.parent.parent / "zones"
+ROOT = Path(__file__).parent.parent / "data" / "root.zone.gz"
 PEERS = {"named": run_named, "knotd": run_knotd, "nsd": run_nsd}
 GENERATED = {
     "nsec3.test": generate_zone("nsec3.test.", 1000, 11),
@@ -112,20 +114,26 @@ def converse(port: int, questions: list[Question], streamed: set[int]) -> list[E
     ]
 
 
-@pytest.fixture(scope="module")
-def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
-    directory = tmp_path_factory.mktemp("peers")
-    texts = {name: zone.text for name, zone in GENERATED.items()}
-    for origin in CORNERS.values():
-        texts |= make_corner_zones(origin)
-    files = {f"{name}.zone": text for name, text in texts.items()}
-    files |= {file.name: file.read_text() for file in EXAMPLES.glob("example.com.*")}
-    questions = [Question(*pair, dnssec) for pair in dict.fromkeys(make_pairs()) for dnssec in (False, True)]
+def make_root_pairs(text: str) -> Iterator[tuple[str, str]]:
+    source = random.Random(8)
+    owners = sorted({line.split()[0].lower() for line in text.splitlines() if line[:1].isalpha()})
+    for name in source.sample(owners, 500):
+        yield from ((name, rdatatype) for rdatatype in ("A", "DS"))
+        yield from ((f"{prefix}{name}", "AAAA") for prefix in ("www.", "x"))
+    yield from ((".", rdatatype) for rdatatype in MORE_TYPES)
+
+
+def serve_and_ask(
+    directory: Path, files: dict[str, str], names: list[str], pairs: Iterator[tuple[str, str]]
+) -> Transcript:
+    """Ask all four servers, which have the same zones; signerd signed them."""
+    questions = [Question(*pair, dnssec) for pair in dict.fromkeys(pairs) for dnssec in (False, True)]
     streamed = set(range(0, len(questions), STREAM_EVERY))
+    options = OPTIONS if "nsec.test" in names else ""
     with ExitStack() as running:
-        daemon = running.enter_context(run_daemon(directory / "signerd", files, OPTIONS))
+        daemon = running.enter_context(run_daemon(directory / "signerd", files, options))
         dumps: dict[str, Path] = {}
-        for name in [*texts, "example.com"]:
+        for name in names:
             result = daemon.run_command("dump", name)
             assert result.returncode == 0, result.stderr
             dumps[name] = directory / f"{name}.signed"
@@ -136,6 +144,22 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
             running.enter_context(run(directory / server, dumps, ports[server]))
         exchanges = {server: converse(port, questions, streamed) for server, port in ports.items()}
     return Transcript(questions, exchanges)
+
+
+@pytest.fixture(scope="module")
+def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
+    texts = {name: zone.text for name, zone in GENERATED.items()}
+    for origin in CORNERS.values():
+        texts |= make_corner_zones(origin)
+    files = {f"{name}.zone": text for name, text in texts.items()}
+    files |= {file.name: file.read_text() for file in EXAMPLES.glob("example.com.*")}
+    small = serve_and_ask(tmp_path_factory.mktemp("small"), files, [*texts, "example.com"], make_pairs())
+    # By themselves: beside the root zone no name would be without a zone.
+    text = gzip.decompress(ROOT.read_bytes()).decode()
+    pairs = make_root_pairs(text)
+    root = serve_and_ask(tmp_path_factory.mktemp("root"), {"root.zone": text}, ["."], pairs)
+    exchanges = {server: small.exchanges[server] + root.exchanges[server] for server in small.exchanges}
+    return Transcript(small.questions + root.questions, exchanges)
 
 
 @pytest.mark.parametrize("server", PEERS)
