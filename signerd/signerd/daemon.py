@@ -30,6 +30,7 @@ from signerd.custody import Acknowledged, CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
 from signerd.event_log import EventLog
 from signerd.garbage import look_for_cycles_seldom
+from signerd.key_care import KeyCare
 from signerd.log_output import set_up_logging
 from signerd.platform_parts import PlatformParts
 from signerd.progress import TerminalProgress
@@ -180,6 +181,7 @@ class Daemon:
             self._make_keeper,
             self._pool.announce,
         )
+        self._key_care = KeyCare(lambda: self._holder.custody.kms, clock, config.kms.care_interval)
         self._admin: ListenAddress | None = None
         self._restored = trio.Event()
         self._work = trio.CapacityLimiter(_count_cores())
@@ -210,6 +212,7 @@ class Daemon:
                 nursery.start_soon(self._keep_custody)
                 nursery.start_soon(self._keep_clock_mark)
                 nursery.start_soon(self._keep_audit)
+                nursery.start_soon(self._key_care.run)
                 nursery.start_soon(self._reload_on_hangup)
                 nursery.start_soon(serve_lines, commands, self._make_command_server().serve)
                 await self._start_admin(nursery)
@@ -219,7 +222,7 @@ class Daemon:
         logger.info("stopped")
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
-        parts = PlatformParts(self._holder, self._clock)
+        parts = PlatformParts(self._holder, self._clock, self._config.kms)
         application = make_application(
             AdminParts(
                 access=parts,
@@ -228,6 +231,7 @@ class Daemon:
                 kms_summary=parts,
                 audit_log=parts,
                 platform=parts.open_platform,
+                kms=parts.open_kms,
             )
         )
         try:

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from signerd.api import platform_parts as parts
 from signerd.api.access import Identity, Presented
 from signerd.api.errors import PartNotAvailable
+from signerd.api.kms_backend import KmsBackend
 from signerd.api.kms_summary import KmsSummary
 from signerd.api.platform_backend import PlatformBackend
 from signerd.clock import Clock
+from signerd.config.options import Kms
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
 from signerd.platform.audit_search import AuditFilter, AuditPage
 from signerd.platform.gate import Gate
@@ -23,10 +25,11 @@ from signerd.platform.token_service import TokenService
 class PlatformParts:
     """Hands each call on to the platform's parts; a 503 as long as there are none."""
 
-    def __init__(self, holder: CustodyHolder, clock: Clock) -> None:
+    def __init__(self, holder: CustodyHolder, clock: Clock, options: Kms) -> None:
         self._holder = holder
         self._clock = clock
         self._issuer_keys = IssuerKeys(HttpsFetcher(), clock.now)
+        self._options = options
 
     def _open_custody(self) -> Custody:
         try:
@@ -69,6 +72,11 @@ class PlatformParts:
         custody = self._open_custody()
         tokens = TokenService(custody.store, custody.derive_pepper, self._issuer_keys)
         return PlatformBackend(custody.store, custody.derive_pepper, count_project_contents, tokens)
+
+    def open_kms(self) -> KmsBackend:
+        """Give what the KMS's calls work with."""
+        custody = self._open_custody()
+        return KmsBackend(custody.kms, custody.store, is_sha1_import_allowed=self._options.import_sha1)
 
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
         """Count keys in each region."""

@@ -32,6 +32,7 @@ def make_fake_application(fake: FakeServer, endpoints: Sequence[AnyEndpoint] | N
         kms_summary=fake,
         audit_log=fake,
         platform=fake.open_platform,
+        kms=fake.open_kms,
     )
     return make_application(parts, endpoints)
 

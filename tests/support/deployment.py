@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from signerd.api.application import AdminParts
+from signerd.api.kms_backend import KmsBackend
 from signerd.api.platform_backend import PlatformBackend
 from signerd.api.platform_parts import PlatformParts
 from signerd.platform.audit_log import AuditLog
@@ -76,6 +77,9 @@ class Deployment:
         tokens = TokenService(self.store, self.pepper, self.issuer_keys)
         return PlatformBackend(self.store, self.pepper, count_project_contents, tokens)
 
+    def open_kms(self) -> KmsBackend:
+        return KmsBackend(self.kms, self.store)
+
     @property
     def admin_parts(self) -> AdminParts:
         return AdminParts(
@@ -85,6 +89,7 @@ class Deployment:
             kms_summary=self.parts,
             audit_log=self.parts,
             platform=self.open_platform,
+            kms=self.open_kms,
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from signerd.api.access import Identity, PairPresented, Presented
 from signerd.api.errors import PartNotAvailable
+from signerd.api.kms_backend import KmsBackend
 from signerd.api.kms_summary import KmsSummary, RegionSummary
 from signerd.api.platform_backend import PlatformBackend
 from signerd.platform.audit_search import AuditFilter, AuditPage
@@ -96,6 +97,9 @@ class FakeServer(FakeAccess):
         if self.audit_error is not None:
             raise self.audit_error
         self.records.append(record)
+
+    def open_kms(self) -> KmsBackend:
+        raise PartNotAvailable("this server has no KMS")
 
     def open_platform(self) -> PlatformBackend:
         raise PartNotAvailable("this server has no platform")

@@ -17,6 +17,8 @@ from signerd.api.audit_calls import AuditSource, list_audit_endpoints
 from signerd.api.dispatcher import Dispatcher
 from signerd.api.error_response import INTERNAL_ERROR, render_message
 from signerd.api.health import HealthEndpoints, Readiness
+from signerd.api.kms_backend import OpenKms
+from signerd.api.kms_endpoints import list_kms_endpoints
 from signerd.api.kms_summary import SummarySource, list_summary_endpoints
 from signerd.api.platform_backend import OpenPlatform
 from signerd.api.platform_endpoints import list_platform_endpoints
@@ -37,12 +39,14 @@ class AdminParts:
     kms_summary: SummarySource
     audit_log: AuditSource
     platform: OpenPlatform
+    kms: OpenKms
 
 
 def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
     """Give all calls under /v1 and /oidc."""
     return [
         *list_summary_endpoints(parts.kms_summary),
+        *list_kms_endpoints(parts.kms),
         *list_platform_endpoints(parts.platform),
         *list_audit_endpoints(parts.audit_log),
     ]

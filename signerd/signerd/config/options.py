@@ -93,6 +93,13 @@ class Audit(Section):
     denials_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 60
 
 
+class Kms(Section):
+    """Keys and their use."""
+
+    care_interval: Annotated[Interval, Field(ge=1, le=86400)] = 3600.0
+    import_sha1: bool = False
+
+
 class ZoneDefaults(Section):
     """What holds for a zone that does not say otherwise, and for all that are only files in the directory."""
 
@@ -183,6 +190,7 @@ class Config(Section):
     administrator: Administrator = Administrator()
     seal: Seal = Seal()
     audit: Audit = Audit()
+    kms: Kms = Kms()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
     zone_defaults: ZoneDefaults = ZoneDefaults()
     zones: Annotated[tuple[ZoneOptions, ...], Field(strict=False, max_length=MAX_ZONES)] = ()

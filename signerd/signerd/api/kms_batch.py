@@ -1,0 +1,82 @@
+"""Calls that use a key once, or up to 256 times in one request with `items`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from signerd.api.call import Call
+from signerd.api.error_response import describe_error
+from signerd.api.errors import ApiError, InvalidBody
+from signerd.api.kms_backend import OpenKms, find_key, find_place
+from signerd.api.reply import JsonValue, Reply
+from signerd.api.wire import WireModel
+from signerd_kms.errors import InvalidRequest, KmsError
+from signerd_kms.key_use import MAX_ITEMS, Use
+
+ItemT = TypeVar("ItemT", bound=WireModel)
+RequestT = TypeVar("RequestT", bound=WireModel)
+T = TypeVar("T")
+Json = dict[str, JsonValue]
+
+
+class ItemErrorBody(WireModel):
+    """Why one item of a batch was refused, with the status that the call alone would have had."""
+
+    status: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCall(Generic[RequestT, ItemT, T]):
+    """A kind of use of a key.
+
+    Attributes:
+        open_kms: Gives the KMS.
+        verbs: What must be allowed on the key.
+        model: Of the whole request.
+        split: Gives the items of a batch, or None and the single item.
+        build: Makes the use of an item; raises ApiError or KmsError for what breaks a rule of form.
+        render: Gives the answer of one.
+    """
+
+    open_kms: OpenKms
+    verbs: tuple[str, ...]
+    model: type[RequestT]
+    split: Callable[[RequestT], tuple[Sequence[ItemT] | None, ItemT | None]]
+    build: Callable[[ItemT], Use[T]]
+    render: Callable[[T], Json]
+
+    def handle(self, call: Call) -> Reply:
+        """Answer."""
+        place = find_place(self.open_kms, call)
+        key = find_key(place, call, *self.verbs)
+        items, single = self.split(call.read(self.model))
+        if items is None:
+            if single is None:
+                raise InvalidBody("the body has neither what to work on nor items")
+            use = self.build(single)
+            return Reply(body=self.render(place.kms.use(place.scope, key.identity, use, by=call.attribution)))
+        if single is not None:
+            raise InvalidBody("items: must stand alone")
+        if not 1 <= len(items) <= MAX_ITEMS:
+            raise InvalidRequest(f"a batch has 1 to {MAX_ITEMS} items, not {len(items)}")
+        built = [self._build(item) for item in items]
+        uses = [use for use in built if isinstance(use, Use)]
+        outcomes = iter(
+            place.kms.use_all(place.scope, key.identity, uses, by=call.attribution) if uses else ()
+        )
+        results: list[JsonValue] = []
+        for made in built:
+            outcome = next(outcomes) if isinstance(made, Use) else made
+            if isinstance(outcome, ApiError | KmsError):
+                described = describe_error(outcome)
+                results.append({"error": {"status": described.status, "message": described.message}})
+            else:
+                results.append(self.render(outcome))
+        return Reply(body={"items": results})
+
+    def _build(self, item: ItemT) -> Use[T] | ApiError | KmsError:
+        try:
+            return self.build(item)
+        except (ApiError, KmsError) as error:
+            return error
