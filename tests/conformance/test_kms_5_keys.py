@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from kms_api import ROOT, call, check_key, encode, make_key, path_of, refuse, send_with
-from platform_api import Api, Json, PlatformApi, object_of, read_object, text_of
+from platform_api import Api, Json, PlatformApi, items_of, object_of, read_object, text_of
 from signerd.platform.described import Description
 from signerd.platform.gate import Gate
 from signerd.platform.organisation import set_gate
@@ -272,10 +272,9 @@ async def test_5_rotate_gives_a_new_latest_version_with_no_body_or_an_empty_one(
         rotated = read_object(await admin.send("POST", path_of(key, "rotate"), body), 200)
         check_key(rotated)
         assert rotated["latestVersion"] == rotated["objectVersion"] == number
-        versions = rotated["versions"]
-        assert isinstance(versions, list)
-        assert [version["version"] for version in versions] == list(range(1, number + 1))
-    assert rotated["lastRotatedAt"] == "2027-01-15T08:00:00Z"
+        numbers = [version["version"] for version in items_of(rotated, "versions")]
+        assert numbers == list(range(1, number + 1))
+        assert rotated["lastRotatedAt"] == "2027-01-15T08:00:00Z"
 
 
 async def test_5_patch_rotation_changes_only_what_is_there(admin: Api) -> None:
@@ -293,7 +292,7 @@ async def test_5_patch_rotation_changes_only_what_is_there(admin: Api) -> None:
         changed = read_object(await admin.send("PATCH", path, body), 200)
         assert (changed["keyRotationEnabled"], changed["rotationPeriodInDays"]) == (enabled, period)
         assert changed["objectVersion"] == version
-    assert "nextRotationAt" not in changed
+        assert ("nextRotationAt" in changed) is enabled
 
 
 @pytest.mark.parametrize(
@@ -376,7 +375,7 @@ async def test_5_cancel_deletion_makes_it_active_and_is_200_unchanged_if_not_pen
 
 # 6: life cycle
 
-USES: Final = [
+USES: Final[list[tuple[str, str, Json]]] = [
     ("aes256-gcm96", "encrypt", {"plaintext": encode(b"x")}),
     ("aes256-gcm96", "decrypt", {"ciphertext": "thalassa:v1:AAAA"}),
     ("aes256-gcm96", "export", {}),
@@ -488,7 +487,7 @@ async def test_5_audit_names(platform: PlatformApi) -> None:
             assert context["region"] == platform.deployment.platform.region
 
 
-RIGHTS: Final = {
+RIGHTS: Final[dict[str, tuple[str, str, Json | None, int]]] = {
     "list": ("GET", "", None, 403),
     "create": ("POST", "", {"name": "b"}, 403),
     "read": ("GET", "/{key}", None, 404),
@@ -514,7 +513,7 @@ async def test_9_each_verb_allows_its_own_calls_and_update_the_single_ones(
     caller = platform.admin.as_token(member.token)
     await platform.grant("some", [verb], ["kms_key"], userIdentity=member.subject)
     singles = {"encrypt", "decrypt", "sign", "verify", "hmac", "verifyHmac", "rotate", "export"}
-    allowed = {verb} | (singles if verb == "update" else set())
+    allowed = {verb, *(singles if verb == "update" else ())}
     unknown = "no key kms-00000000000000000000"
     for name, (method, path, body, refusal) in RIGHTS.items():
         response = await caller.send(method, ROOT + path.format(key=key["identity"]), body)

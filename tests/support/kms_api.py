@@ -4,7 +4,7 @@ import base64
 
 import httpx
 
-from platform_api import Api, Json, read_object
+from platform_api import Api, Json, items_of, read_object
 
 ROOT = "/v1/kms/nl-01/keys"
 ALWAYS = {
@@ -44,12 +44,10 @@ def check_key(key: Json) -> None:
         assert type(key[name]) is kind, (name, key[name])
     for name in ("rotationPeriodInDays", "minDecryptionVersion"):
         assert type(key.get(name, 1)) is int
-    versions = key["versions"]
-    assert isinstance(versions, list)
-    for version in versions:
+    for version in items_of(key, "versions"):
         assert type(version["version"]) is int
         assert version["status"] == "active"
-        assert version["createdAt"].endswith("Z")
+        assert str(version["createdAt"]).endswith("Z")
 
 
 def path_of(key: Json, *more: str) -> str:
