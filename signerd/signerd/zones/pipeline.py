@@ -299,14 +299,19 @@ class ZonePipeline:
                 + f"; kept in {kept}"
             )
         record(name, Stage.VALIDATED, serial, "")
+        # Also if publishing fails: a reader may have seen the version, so its serial must mean no other one.
+        self.state.floor = serial
         with self._show("writing") as progress:
             problems = self._publication.publish(version.zone, published, progress)
         for problem in problems:
             logger.warning("zone %s: %s", text, problem)
         self.state.published = version.zone
         self._published_data = unsigned
-        self.state.floor = serial
-        self.state.next_due = self._signer.find_due(version.zone, unsigned)
+        try:
+            self.state.next_due = self._signer.find_due(version.zone, unsigned)
+        except SigningImpossible as error:  # it is published all the same, and responders must be told
+            logger.warning("zone %s: published, but when it is due is not known: %s", text, error)
+            self.state.next_due = None
         record(name, Stage.PUBLISHED, serial, f"{version.new_signatures} new signatures")
         return True
 
