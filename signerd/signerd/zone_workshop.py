@@ -36,6 +36,7 @@ from signerd.zones.pipeline import (
     SignedVersion,
     SigningImpossible,
     ZonePipeline,
+    ZoneSigner,
 )
 from signerd.zones.publication import Publication
 from signerd.zones.zone_directory import zone_directory_name
@@ -75,7 +76,7 @@ class ZoneWorkshop:
         self._holder = holder
         self._workers = workers
         self._state = StateDirectory(config.state_directory)
-        self._parts = PipelineParts(
+        self.parts = PipelineParts(
             clock, config.zone_directory, self._state.rejected, make_limits(config), record, progress
         )
         self._lock = threading.Lock()
@@ -87,12 +88,17 @@ class ZoneWorkshop:
         """Make the pipeline of a zone."""
         policy = self._config.policies[entry.policy]
         publication = Publication(self._state.published / zone_directory_name(entry.name))
-        signer = _Signer(self, entry, policy)
-        return ZonePipeline(entry, publication, signer, self._validate, policy.serial, self._parts)
+        signer = self.make_signer(entry)
+        return ZonePipeline(entry, publication, signer, self.validate_version, policy.serial, self.parts)
 
-    def _validate(
+    def make_signer(self, entry: ZoneEntry) -> ZoneSigner:
+        """Make what signs the versions of a zone."""
+        return _Signer(self, entry, self._config.policies[entry.policy])
+
+    def validate_version(
         self, version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
     ) -> Sequence[str]:
+        """Give what the validator has against a version."""
         report = validate(
             version.zone,
             ds=version.ds,
