@@ -70,7 +70,7 @@ class RootCare:
 
     def _rotate(self, hierarchy: KeyHierarchy, seals: Sequence[Seal], by: Attribution) -> int:
         old = hierarchy.root
-        holders = self._find_holders(seals, old.generation)
+        holders = self._find_holders(seals, hierarchy)
         new = new_root_key(old.generation + 1)
         hierarchy.announce_root(new)
         try:
@@ -184,17 +184,21 @@ class RootCare:
         reasons = "; ".join(failures) or "there is no other"
         raise LastSeal(f"no other seal has been seen to open the root key: {reasons}")
 
-    def _find_holders(self, seals: Sequence[Seal], generation: int) -> list[Seal]:
+    def _find_holders(self, seals: Sequence[Seal], hierarchy: KeyHierarchy) -> list[Seal]:
+        """Find the seals that hold the root key, each seen to open it: a slip must not set a passphrase."""
+        root = hierarchy.root
         at_hand = {seal.seal_id: seal for seal in seals}
         with self._store.read() as connection:
-            held = [wrap.seal_id for wrap in root_key_rows.list_wraps(connection, generation)]
-        for seal_id in held:
-            if seal_id not in at_hand:
+            held = root_key_rows.list_wraps(connection, root.generation)
+        for wrap in held:
+            if wrap.seal_id not in at_hand:
                 raise SealNotReady(
-                    f"seal {seal_id!r} holds the root key and is not configured: "
+                    f"seal {wrap.seal_id!r} holds the root key and is not configured: "
                     "configure it, or remove it first"
                 )
-        return [at_hand[seal_id] for seal_id in held]
+        for wrap in held:
+            root.verify(at_hand[wrap.seal_id], wrap.wrapped, hierarchy.instance)
+        return [at_hand[wrap.seal_id] for wrap in held]
 
     def _check_generation(self, connection: Connection, expected: int) -> None:
         known = root_key_rows.read_instance(connection)

@@ -85,7 +85,7 @@ class RootKey:
             with seal.unwrap(wrapped, _associated_data(instance, self.generation, seal.seal_id)) as opened:
                 is_same = hmac.compare_digest(opened.octets, self._key.octets)
         except UnwrapFailed as error:
-            raise SealFailed(f"seal {seal.seal_id!r} does not open what it wrapped: {error}") from error
+            raise SealFailed(f"seal {seal.seal_id!r} does not open the root key: {error}") from error
         if not is_same:
             raise SealFailed(f"seal {seal.seal_id!r} gives another root key than it wrapped")
 

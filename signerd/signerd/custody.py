@@ -3,6 +3,8 @@
 import logging
 import os
 import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,22 +24,36 @@ from signerd.platform.denial_limit import DenialLimit
 from signerd.platform.errors import PlatformError
 from signerd.platform.outside_checkpoints import OutsideCheckpoints
 from signerd.platform.request_log import RequestLog
+from signerd.seal_factory import make_seals
+from signerd.signer.zone_service_keys import ZoneServiceKeys
 from signerd.store.engine import DatabaseRefused, open_database
 from signerd.store.migration import DatabaseTooNew, upgrade
 from signerd.zones.durable_file import replace_file
 from signerd_kms.errors import KmsError
+from signerd_kms.key import Scope
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
-from signerd_kms.seals.key_file import FileSeal
+from signerd_kms.seal import Seal
+from signerd_kms.seals.passphrase import PassphraseSeal
+from signerd_kms.state import State
+from signerd_kms.wrapped_rows import ServiceKeyRows
 from signerd_kms.wrapping import LiveKey
 
 logger = logging.getLogger(__name__)
 
 
 class CustodyUnavailable(Exception):
-    """The keys cannot be had now; the message says why."""
+    """The keys cannot be had now; the message says why.
+
+    Attributes:
+        is_new: Whether the database holds no KMS yet: the seals are about to be set.
+    """
 
     code = "custody.unavailable"
+
+    def __init__(self, reason: str, *, is_new: bool = False) -> None:
+        super().__init__(reason)
+        self.is_new = is_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +85,30 @@ class Acknowledged:
     rolled_back: bool = False
 
 
-def open_custody(config: Config, clock: Clock, acknowledged: Acknowledged | None = None) -> Custody:
+def open_custody(
+    config: Config, clock: Clock, seals: Sequence[Seal], acknowledged: Acknowledged | None = None
+) -> Custody:
     """Open the database, bring it up to date, unseal the KMS, and make what a first start makes.
 
     Args:
         config: All options.
         clock: The wall clock.
+        seals: What opens the KMS, in order.
         acknowledged: Nothing if None.
 
     Raises:
         CustodyUnavailable: Something of it did not work; nothing was half made.
     """
     state = StateDirectory(config.state_directory)
+    is_new = False
     try:
         engine = open_database(state.database)
         upgrade(engine)
         audit = AuditLog()
         outside = OutsideCheckpoints(config.checkpoint_file)
         _check_audit(AuditStart(engine, audit, clock), outside, acknowledged or Acknowledged())
-        kms = Kms.open(engine, FileSeal(config.seal_file), clock, audit)
+        is_new = Kms(engine, clock, audit).state is State.UNINITIALISED
+        kms = Kms.open(engine, seals, clock, audit)
         store = PlatformStore(kms.custodian.store)  # all writers share commits
         platform = bootstrap(
             store,
@@ -101,6 +122,8 @@ def open_custody(config: Config, clock: Clock, acknowledged: Acknowledged | None
             pepper=lambda: kms.derive_key(Label.TOKEN_PEPPER),
             deliver_token=lambda token: _deliver_token(state.admin_token, token),
         )
+        scope = Scope(platform.organisation, platform.region)
+        kms.add_wrapped_rows(ServiceKeyRows(ZoneServiceKeys(scope)))
         requests = RequestLog(kms.custodian.store, audit, clock, DenialLimit(config.audit.denials_per_minute))
         due = Due(config.audit.checkpoint_entries, config.audit.checkpoint_interval)
         keeper = CheckpointKeeper(
@@ -116,7 +139,7 @@ def open_custody(config: Config, clock: Clock, acknowledged: Acknowledged | None
         SQLAlchemyError,
         OSError,
     ) as error:
-        raise CustodyUnavailable(_explain(error)) from error
+        raise CustodyUnavailable(_explain(error), is_new=is_new) from error
     return Custody(engine, kms, platform, requests, store, jobs)
 
 
@@ -148,6 +171,9 @@ class CustodyHolder:
         self._clock = clock
         self._lock = threading.Lock()  # one attempt at a time
         self._custody: Custody | None = None
+        self._is_sealed_by_command = False
+        self._is_new = False
+        self.seals: Sequence[Seal] = make_seals(config, os.environ)
         self.reason: str | None = "the KMS is not open yet"
 
     @property
@@ -162,19 +188,84 @@ class CustodyHolder:
         return self._custody
 
     def open(self) -> bool:
-        """Try to open it, unless it is open; for a worker thread.
+        """Try to open it, unless it is open or was sealed by command; for a worker thread.
 
         Returns:
             Whether it is open.
         """
         with self._lock:
-            if self._custody is None:
+            if self._custody is None and not self._is_sealed_by_command:
                 try:
-                    self._custody = open_custody(self._config, self._clock, self._acknowledged)
+                    self._open()
                 except CustodyUnavailable as error:
                     if self.reason != str(error):
                         logger.error("no keys, so nothing can be signed: %s", error)
                     self.reason = str(error)
-                    return False
-                self.reason = None
-            return True
+            return self._custody is not None
+
+    def _open(self) -> None:
+        try:
+            self._custody = open_custody(self._config, self._clock, self.seals, self._acknowledged)
+        except CustodyUnavailable as error:
+            self._is_new = error.is_new
+            raise
+        self.reason = None
+
+    @property
+    def state(self) -> State:
+        """The state of the KMS; sealed as long as it could not be opened."""
+        if self._custody is None:
+            return State.UNINITIALISED if self._is_new else State.SEALED
+        return self._custody.kms.state
+
+    def seal(self) -> None:
+        """Wipe all keys; only `unseal` or a restart brings them back."""
+        with self._lock:
+            self._is_sealed_by_command = True
+            if self._custody is not None:
+                self._custody.kms.seal()
+            for seal in self.seals:
+                seal.forget()
+            self.reason = "sealed by command"
+            logger.warning("the KMS is sealed by command")
+
+    def unseal(self, passphrases: Mapping[str, str]) -> None:
+        """Open the KMS, or initialise it at the first start, with what is given to the seals.
+
+        Args:
+            passphrases: By seal.
+
+        Raises:
+            CustodyUnavailable: It did not work; the message says why.
+        """
+        with self._lock, self.give(passphrases):
+            if self._custody is None:
+                self._open()
+            else:
+                try:
+                    self._custody.kms.unseal(*self.seals)
+                except KmsError as error:
+                    raise CustodyUnavailable(str(error)) from error
+            self._is_sealed_by_command = False
+            self.reason = None
+
+    @contextmanager
+    def give(self, passphrases: Mapping[str, str]) -> Generator[None]:
+        """Let seals have their passphrases for as long as this lasts.
+
+        Raises:
+            CustodyUnavailable: There is no such seal, or it takes no passphrase like this.
+        """
+        takers = {seal.seal_id: seal for seal in self.seals if isinstance(seal, PassphraseSeal)}
+        try:
+            for seal_id, passphrase in passphrases.items():
+                if seal_id not in takers:
+                    raise CustodyUnavailable(f"no seal {seal_id!r} that takes a passphrase is configured")
+                try:
+                    takers[seal_id].give(passphrase)
+                except KmsError as error:
+                    raise CustodyUnavailable(str(error)) from error
+            yield
+        finally:
+            for seal in takers.values():
+                seal.forget()

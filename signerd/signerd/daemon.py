@@ -31,6 +31,7 @@ from signerd.dns.name import Name
 from signerd.event_log import EventLog
 from signerd.garbage import look_for_cycles_seldom
 from signerd.key_care import KeyCare
+from signerd.key_desk import KeyDesk
 from signerd.log_output import set_up_logging
 from signerd.platform_parts import PlatformParts
 from signerd.progress import TerminalProgress
@@ -48,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 CUSTODY_RETRY_SECONDS = 5.0
 AUDIT_SECONDS = 5.0  # how often it is looked if something of the audit log is due
+TIDY_SECONDS = 3600.0
 WELCOME_SECONDS = 10.0  # how long the first words wait for the responders to have loaded everything
 CONTROL_SOCKET_MODE = 0o600
 RESPONDERS_SOCKET_MODE = 0o600
@@ -160,6 +162,7 @@ class Daemon:
         self._workshop = ZoneWorkshop(
             config, clock, self._holder, self._events.record, self._progress.report, _count_cores()
         )
+        self._keys = KeyDesk(self._holder, self._workshop.forget_keys)
         self._expirations = ExpirationCache()
         self._addresses = choose_addresses(config, self._state.run / "ports")
         self._pool = ResponderPool(
@@ -210,6 +213,7 @@ class Daemon:
                 await nursery.start(self._fleet.run, known)
                 self._restored.set()
                 nursery.start_soon(self._keep_custody)
+                nursery.start_soon(self._tidy_keys)
                 nursery.start_soon(self._keep_clock_mark)
                 nursery.start_soon(self._keep_audit)
                 nursery.start_soon(self._key_care.run)
@@ -254,6 +258,7 @@ class Daemon:
             self._fleet.keepers,
             self._pool,
             self._workshop.kms_key_of,
+            self._keys.describe,
         )
 
     def report(self) -> dict[str, object]:
@@ -266,7 +271,10 @@ class Daemon:
             self._fleet.wake_all(read_file=False)
             return {"message": reason}
 
-        return CommandServer(self._fleet, self.report, accept_clock)
+        def go_on() -> None:
+            self._fleet.wake_all(read_file=False)
+
+        return CommandServer(self._fleet, self.report, accept_clock, self._keys, go_on)
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -286,6 +294,13 @@ class Daemon:
         while not await trio.to_thread.run_sync(self._holder.open):  # noqa: ASYNC110  # a file may come back
             await trio.sleep(CUSTODY_RETRY_SECONDS)
         self._fleet.wake_all(read_file=False)
+
+    async def _tidy_keys(self) -> None:
+        """Go on with a rotation that was interrupted, and destroy old keys once nothing needs them."""
+        while True:
+            if (message := await trio.to_thread.run_sync(self._keys.tidy)) is not None:
+                logger.info("%s", message)
+            await trio.sleep(TIDY_SECONDS)
 
     async def _keep_clock_mark(self) -> None:
         while True:

@@ -1,6 +1,6 @@
 """What `signerd status` shows, and whether the server is ready."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from signerd.clock import Clock
@@ -26,6 +26,7 @@ class StatusParts:
     keepers: Mapping[Name, ZoneKeeper]
     pool: ResponderPool
     kms_key_of: Mapping[tuple[str, int], str]  # zone name and key tag to the KMS key's identity
+    describe_keys: Callable[[], dict[str, object]]  # state and seals of the KMS
 
 
 class ExpirationCache:
@@ -48,6 +49,7 @@ def report_status(parts: StatusParts, expirations: ExpirationCache, admin: str |
         "started_at": parts.started_at,
         "addresses": [str(address) for address in parts.addresses],
         "admin": admin,
+        "kms": parts.describe_keys(),
         "zones": [
             _describe_zone(keeper, parts, expirations)
             for _, keeper in sorted(parts.keepers.items(), key=lambda item: item[1].entry.text)

@@ -145,6 +145,13 @@ class ZoneWorkshop:
                 self._key_store = ZoneKeyStore(custody.engine, custody.kms, scope, self._clock)
             return self._key_store
 
+    def forget_keys(self) -> None:
+        """Drop all keys from memory, as sealing asks for."""
+        with self._lock:
+            key_store = self._key_store
+        if key_store is not None:
+            key_store.forget_loaded()
+
     # The clock
 
     def read_signing_time(self) -> int:

@@ -261,6 +261,8 @@ def test_a_rotation_needs_every_seal_that_holds_the_root_key(kms: Kms, world: Wo
         kms.rotate_root([world.seal], OPERATOR)
     with pytest.raises(SealNotReady, match="waits for its passphrase"):
         kms.rotate_root([world.seal, PassphraseSeal()], OPERATOR)
+    with pytest.raises(SealFailed, match="passphrase is wrong"):
+        kms.rotate_root([world.seal, passphrase_seal("mistyped horse battery")], OPERATOR)
     assert dump(world, "kms_root_key_wraps") == before
     assert kms.rotate_root([world.seal, passphrase_seal()], OPERATOR) == 2
     for seal in (world.seal, passphrase_seal()):

@@ -12,7 +12,7 @@ from signerd_kms.errors import InvalidRequest, RootKeyMissing, RootKeyRefused, S
 from signerd_kms.seals.credential import CredentialSeal
 from signerd_kms.seals.environment import EnvironmentSeal
 from signerd_kms.seals.key_file import FileSeal
-from signerd_kms.seals.passphrase import ArgonCost, PassphraseSeal, check_new_passphrase
+from signerd_kms.seals.passphrase import ArgonCost, PassphraseSeal
 from signerd_kms.wrapping import LiveKey, WrappedKey, wrap
 
 SECRET = b"r" * 32
@@ -144,6 +144,12 @@ def test_sealing_wipes_the_key_of_a_variable() -> None:
         EnvironmentSeal("ROOT", {}).prepare()
 
 
+def test_a_variable_that_is_no_key_is_refused_without_being_shown() -> None:
+    with pytest.raises(RootKeyRefused, match="variable ROOT has 8 octets") as caught:
+        EnvironmentSeal("ROOT", {"ROOT": "password"}).prepare()
+    assert "password" not in str(caught.value)
+
+
 # Passphrases
 
 
@@ -229,15 +235,18 @@ def test_the_default_cost_is_256_mib_and_three_passes() -> None:
     seal.unwrap(wrapped, b"").close()
 
 
-@pytest.mark.parametrize("passphrase", ["", "short", "elevenchars"])
+@pytest.mark.parametrize("passphrase", ["s", "short", "elevenchars", "e\u0301levenchars"])
 def test_a_short_passphrase_is_not_set(passphrase: str) -> None:
-    with pytest.raises(InvalidRequest, match="12"):
-        check_new_passphrase(passphrase)
+    seal = give(PassphraseSeal(cost=CHEAP), passphrase)
+    for call in (seal.prepare, lambda: seal.wrap(SECRET, b"")):
+        with pytest.raises(InvalidRequest, match="12"):
+            call()
 
 
-def test_an_endless_passphrase_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="1024"):
-        PassphraseSeal().give("x" * 1025)
+def test_an_empty_or_endless_passphrase_is_refused() -> None:
+    for passphrase in ("", "x" * 1025):
+        with pytest.raises(InvalidRequest, match="1024"):
+            PassphraseSeal().give(passphrase)
 
 
 DERIVE_AT_ONCE = """

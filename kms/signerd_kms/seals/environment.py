@@ -4,7 +4,7 @@ import logging
 from collections.abc import MutableMapping
 from contextlib import nullcontext
 
-from signerd_kms.errors import SealNotReady
+from signerd_kms.errors import RootKeyRefused, SealNotReady
 from signerd_kms.memory import lock
 from signerd_kms.seals.software_key import read_seal_key, unwrap_under, wrap_under
 from signerd_kms.wrapping import LiveKey, WrappedKey
@@ -35,6 +35,7 @@ class EnvironmentSeal:
         self._seal_id = seal_id
         self._key: LiveKey | None = None
         self._is_forgotten = False
+        self._refusal: str | None = None
         text = environment.pop(variable, None)
         if text is not None:
             logger.warning(
@@ -43,8 +44,12 @@ class EnvironmentSeal:
                 seal_id,
                 variable,
             )
-            self._key = read_seal_key(LiveKey(text.strip().encode()), f"the variable {variable}")
-            lock(self._key.octets)
+            try:
+                self._key = read_seal_key(LiveKey(text.strip().encode()), f"the variable {variable}")
+            except RootKeyRefused as error:
+                self._refusal = str(error)
+            else:
+                lock(self._key.octets)
 
     @property
     def seal_id(self) -> str:
@@ -74,6 +79,8 @@ class EnvironmentSeal:
     def _give(self) -> LiveKey:
         if self._key is not None:
             return self._key
+        if self._refusal is not None:
+            raise RootKeyRefused(self._refusal)
         if self._is_forgotten:
             raise SealNotReady(
                 f"the key from the variable {self._variable} was wiped when the KMS was sealed: restart the "

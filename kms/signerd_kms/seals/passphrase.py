@@ -67,16 +67,6 @@ def normalise_passphrase(passphrase: str) -> LiveKey:
     return LiveKey(octets)
 
 
-def check_new_passphrase(passphrase: str) -> None:
-    """Refuse a passphrase that is too short to be set.
-
-    Raises:
-        InvalidRequest: It has fewer than 12 characters.
-    """
-    if len(unicodedata.normalize("NFC", passphrase)) < MIN_PASSPHRASE_CHARACTERS:
-        raise InvalidRequest(f"a passphrase has at least {MIN_PASSPHRASE_CHARACTERS} characters")
-
-
 class PassphraseSeal:
     """A seal that works only between `give` and `forget`."""
 
@@ -86,6 +76,7 @@ class PassphraseSeal:
         self._seal_id = seal_id
         self._cost = cost
         self._passphrase: LiveKey | None = None
+        self._is_long_enough = False
 
     @property
     def seal_id(self) -> str:
@@ -96,6 +87,7 @@ class PassphraseSeal:
         """Take the passphrase for the operations that follow; the caller calls `forget` after them."""
         self.forget()
         self._passphrase = normalise_passphrase(passphrase)
+        self._is_long_enough = len(unicodedata.normalize("NFC", passphrase)) >= MIN_PASSPHRASE_CHARACTERS
 
     def forget(self) -> None:
         """Wipe the passphrase."""
@@ -104,11 +96,14 @@ class PassphraseSeal:
             passphrase.close()
 
     def prepare(self) -> None:
-        """Refuse to begin without a passphrase."""
+        """Refuse to begin without a passphrase, or with a short one."""
         self._require()
+        if not self._is_long_enough:
+            raise InvalidRequest(f"a new passphrase has at least {MIN_PASSPHRASE_CHARACTERS} characters")
 
     def wrap(self, secret: bytes, associated_data: bytes) -> WrappedKey:
         """Wrap the root key under a fresh salt."""
+        self.prepare()
         cost, salt = self._cost, os.urandom(SALT_OCTETS)
         header = _HEADER.pack(SUITE_PASSPHRASE, cost.memory_kib, cost.passes, cost.lanes, salt)
         with self._derive(cost, salt) as key:

@@ -12,6 +12,7 @@ from signerd.cli.command_errors import PROGRAM
 from signerd.cli.config_commands import add_config_commands
 from signerd.cli.delegation_commands import add_ds
 from signerd.cli.dump import add_dump
+from signerd.cli.kms_commands import add_kms_commands
 from signerd.cli.run import add_run
 from signerd.cli.status import add_status
 from signerd.cli.zone_commands import add_zone_commands
@@ -37,6 +38,7 @@ def make_app() -> typer.Typer:
     add_config_commands(app)
     add_clock_commands(app)
     add_audit_commands(app)
+    add_kms_commands(app)
     return app
 
 

@@ -60,6 +60,32 @@ class ResponderStatus(_Part):
     loaded: int | dict[str, int] | None = None  # how many zones, or their serials
 
 
+class SealStatus(_Part):
+    """One seal of the KMS."""
+
+    id: str
+    kind: str | None = None  # None: not configured
+    configured: bool = True
+    holds_root_key: bool | None = None  # None: not known while the KMS cannot be read
+    root_generation: int | None = None
+    wrapped_at: float | None = None
+
+    @property
+    def has_passphrase(self) -> bool:
+        """Say if it opens with a passphrase."""
+        return self.kind == "passphrase"
+
+
+class KmsStatus(_Part):
+    """The KMS."""
+
+    state: str
+    reason: str | None = None
+    seals: tuple[SealStatus, ...] = ()
+    needs_rewrap: bool = False
+    progress: dict[str, int | str] | None = None
+
+
 class StatusReport(_Part):
     """The whole."""
 
@@ -69,6 +95,7 @@ class StatusReport(_Part):
     started_at: float | None = None
     addresses: tuple[str, ...] = ()
     admin: str | None = None
+    kms: KmsStatus | None = None
 
 
 def read_report(reply: dict[str, object]) -> StatusReport:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signerd.cli.status_report import KeyStatus, StatusReport, ZoneStatus
+from signerd.cli.status_report import KeyStatus, KmsStatus, StatusReport, ZoneStatus
 from signerd.config.quantity import format_duration
 
 PLAIN_COLUMNS = 100_000  # a file or pipe has no width: nothing is cut or wrapped
@@ -61,7 +61,36 @@ def _describe_server(report: StatusReport) -> str:
         parts.append(f"admin on {report.admin}")
     if report.started_at is not None:
         parts.append(f"since {format_time(report.started_at)}")
+    if report.kms is not None:
+        reason = f" ({report.kms.reason})" if report.kms.reason else ""
+        parts.append(f"KMS {report.kms.state}{reason}")
     return _clean(", ".join(parts))
+
+
+def print_seals(status: KmsStatus, file: IO[str], *, width: int | None = None) -> None:
+    """Print the state of the KMS and its seals."""
+    is_terminal = file.isatty() or width is not None
+    console = Console(
+        file=file,
+        width=width if is_terminal else PLAIN_COLUMNS,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    reason = f": {status.reason}" if status.reason else ""
+    console.print(_clean(f"the KMS is {status.state}{reason}"), soft_wrap=not is_terminal)
+    table = _make_table((("SEAL", False), ("TYPE", False), ("HOLDS ROOT KEY", False), ("WRAPPED", False)))
+    for seal in status.seals:
+        held = {True: f"generation {_show(seal.root_generation)}", False: "no: reseal", None: "unknown"}
+        table.add_row(
+            Text(_clean(seal.id)),
+            Text(_clean(seal.kind or "not configured")),
+            held[seal.holds_root_key],
+            _show_time(seal.wrapped_at) or _NOTHING,
+        )
+    _print_table(console, table)
+    if status.needs_rewrap:
+        console.print("old key-encryption keys are kept, for a day or until nothing needs them")
 
 
 def _print_table(console: Console, table: Table) -> None:

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from signerd.config.options import Config, explain_unknown_policy
 from signerd.config.problem import BadConfig, OptionPath, Problem
+from signerd.config.seal_options import VARIABLE_PATTERN
 from signerd.config.section import IMPOSSIBLE, Section
 from signerd.config.spelling import suggest
 from signerd.config.yaml_tree import MAX_SHOWN, Tree, Value, read_tree
@@ -19,6 +20,7 @@ _ALWAYS_SO: Final = {
     "nsec3_salt": "is no option: it is always empty (RFC 9276, section 3.1)",
     "nsec3_opt_out": "is no option: opt-out is never used",
     "opt_out": "is no option: opt-out is never used",
+    "seal": "is no option any more: list it under seals, as `- type: file` with `file:`",
 }
 """Keys that people look for, and why they are not there."""
 
@@ -122,6 +124,8 @@ def _explain(details: ErrorDetails, tree: Tree) -> list[tuple[OptionPath, str]]:
             reason = f"{shown} is too large; at most {context['le']} is allowed"
         case "string_pattern_mismatch":
             reason = f"{shown} is no slug: lower-case letters, digits and single hyphens between them"
+            if context.get("pattern") == VARIABLE_PATTERN:
+                reason = f"{shown} is no name of an environment variable"
         case _:
             reason = details["msg"]
     return [(path, reason)]

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Self, cast
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from signerd.config.policy import Policy
+from signerd.config.seal_options import SealOptions, find_repeated_seals
 from signerd.config.section import Address, Duration, Interval, Section, Size, Text, impossible
 from signerd.config.spelling import suggest
 from signerd.control.responder_pool import ListenAddress
@@ -75,12 +76,6 @@ class Administrator(Section):
 
     name: Text = "Administrator"
     email: Annotated[str, Field(pattern=EMAIL_PATTERN, max_length=255)] = ""
-
-
-class Seal(Section):
-    """What opens the KMS at start."""
-
-    file: StatedPath | None = None
 
 
 class Audit(Section):
@@ -188,7 +183,9 @@ class Config(Section):
     organisation: Organisation = Organisation()
     region: Region = Region()
     administrator: Administrator = Administrator()
-    seal: Seal = Seal()
+    seals: Annotated[tuple[SealOptions, ...], Field(strict=False, min_length=1, max_length=16)] = (
+        SealOptions(),
+    )
     audit: Audit = Audit()
     kms: Kms = Kms()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
@@ -199,7 +196,7 @@ class Config(Section):
     limits: Limits = Limits()
     log: Log = Log()
 
-    @field_validator("policies", "zones", mode="before")
+    @field_validator("policies", "zones", "seals", mode="before")
     @classmethod
     def _take_empty_as_default(cls, value: object, info: ValidationInfo) -> object:
         """Read a key with nothing below it as the default."""
@@ -217,6 +214,13 @@ class Config(Section):
         if problems:
             raise impossible(problems)
         return addresses
+
+    @field_validator("seals")
+    @classmethod
+    def _refuse_repeated_seals(cls, seals: tuple[SealOptions, ...]) -> tuple[SealOptions, ...]:
+        if problems := find_repeated_seals(seals):
+            raise impossible(problems)
+        return seals
 
     @field_validator("policies")
     @classmethod
@@ -247,11 +251,6 @@ class Config(Section):
         if problems:
             raise impossible(problems)
         return zones
-
-    @property
-    def seal_file(self) -> Path:
-        """The file that holds the root key."""
-        return self.seal.file or self.state_directory / "root.key"
 
     @property
     def checkpoint_file(self) -> Path:

@@ -6,13 +6,18 @@ from typing import Protocol
 
 import trio
 
-from signerd.control.line_server import LineStream
+from signerd.control.line_server import LineStream, read_object
 from signerd.dns.name import BadName, Name
+from signerd.key_desk import KeyWorkRefused
 from signerd.zones.fleet import ZoneUnknown
 from signerd.zones.keeper import Outcome
 from signerd.zones.zone_list import parse_zone_name
 
 logger = logging.getLogger(__name__)
+
+_KEY_COMMANDS = frozenset(
+    {"seal", "unseal", "kms_status", "kms_rotate_root", "kms_rotate_kek", "kms_rewrap", "kms_reseal"}
+)
 
 
 class Zones(Protocol):
@@ -24,6 +29,38 @@ class Zones(Protocol):
 
     async def forget(self, name: Name) -> None:
         """End the service of a zone."""
+        ...
+
+
+class Keys(Protocol):
+    """What commands do to the KMS, each in a worker thread."""
+
+    def seal(self) -> str:
+        """Wipe all keys in memory."""
+        ...
+
+    def unseal(self, passphrases: Mapping[str, str]) -> str:
+        """Open the KMS."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """Describe state, seals and work under way."""
+        ...
+
+    def rotate_root(self, passphrases: Mapping[str, str]) -> str:
+        """Make a new root key."""
+        ...
+
+    def rotate_kek(self, organisation: str | None) -> str:
+        """Make new key-encryption keys and wrap everything under them."""
+        ...
+
+    def rewrap(self) -> str:
+        """Wrap everything under the newest key-encryption keys."""
+        ...
+
+    def reseal(self, passphrases: Mapping[str, str], remove: str | None) -> str:
+        """Wrap the root key anew under the configured seals, or take one away."""
         ...
 
 
@@ -41,6 +78,8 @@ class CommandServer:
         zones: Zones,
         report: Callable[[], dict[str, object]],
         accept_clock: Callable[[], Awaitable[dict[str, object]]],
+        keys: Keys,
+        on_unsealed: Callable[[], None],
     ) -> None:
         """Prepare.
 
@@ -48,17 +87,21 @@ class CommandServer:
             zones: All zones.
             report: Makes the reply to `status`, in a worker thread.
             accept_clock: Takes the clock as it is now for right.
+            keys: The KMS.
+            on_unsealed: Called when keys can be had again.
         """
         self._zones = zones
         self._report = report
         self._accept_clock = accept_clock
+        self._keys = keys
+        self._on_unsealed = on_unsealed
 
     async def serve(self, lines: LineStream) -> None:
         """Answer one client until it goes."""
         while (request := await lines.receive()) is not None:
             try:
                 reply = {"ok": True} | await self._carry_out(request)
-            except (CommandRefused, ZoneUnknown, BadName, OSError) as error:
+            except (CommandRefused, KeyWorkRefused, ZoneUnknown, BadName, OSError) as error:
                 reply = {"ok": False, "error": str(error)}
             await lines.send(reply)
 
@@ -76,8 +119,43 @@ class CommandServer:
                 return {"message": f"zone {zone} is no longer served; its keys are kept"}
             case {"command": "clock_accept"}:
                 return await self._accept_clock()
+            case {"command": str() as command} if command in _KEY_COMMANDS:
+                return await self._carry_out_on_keys(command, request)
             case _:
                 raise CommandRefused(f"unknown command {request.get('command')!r}")
+
+    async def _carry_out_on_keys(self, command: str, request: Mapping[str, object]) -> dict[str, object]:
+        keys, passphrases = self._keys, _read_passphrases(request)
+        organisation, remove = _read_text(request, "organisation"), _read_text(request, "remove")
+        if command == "kms_status":
+            return {"kms": await trio.to_thread.run_sync(keys.describe)}
+        work: dict[str, Callable[[], str]] = {
+            "seal": keys.seal,
+            "unseal": lambda: keys.unseal(passphrases),
+            "kms_rotate_root": lambda: keys.rotate_root(passphrases),
+            "kms_rotate_kek": lambda: keys.rotate_kek(organisation),
+            "kms_rewrap": keys.rewrap,
+            "kms_reseal": lambda: keys.reseal(passphrases, remove),
+        }
+        message = await trio.to_thread.run_sync(work[command])
+        if command == "unseal":
+            self._on_unsealed()
+        return {"message": message}
+
+
+def _read_passphrases(request: Mapping[str, object]) -> dict[str, str]:
+    given = request.get("passphrases", {})
+    stated = read_object(given)
+    if stated is None or not all(isinstance(passphrase, str) for passphrase in stated.values()):
+        raise CommandRefused("passphrases is no map of texts")
+    return {seal_id: str(passphrase) for seal_id, passphrase in stated.items()}
+
+
+def _read_text(request: Mapping[str, object], name: str) -> str | None:
+    value = request.get(name)
+    if value is not None and not isinstance(value, str):
+        raise CommandRefused(f"{name} is no text")
+    return value
 
 
 def _describe_outcomes(outcomes: Mapping[str, Outcome]) -> dict[str, object]:
