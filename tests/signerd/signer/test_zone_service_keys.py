@@ -36,4 +36,4 @@ def test_zone_signing_keys_are_wrapped_anew_and_sign_after_the_old_key_is_destro
     for zone in ZONES:
         keys = store.ensure(zone, KeyType.ECDSA_P256, None)
         assert keys.key_set == before[zone]
-        assert all(key.sign(b"data") for key in keys.signing_keys)
+        assert [bool(key.sign(b"data")) for key in keys.signing_keys if not key.dnskey.is_ksk] == [True]
