@@ -183,6 +183,12 @@ class NoSealOpens(KmsError):
     code = "kms.no_seal_opens"
 
 
+class SelfTestFailed(KmsError):
+    """Something does not compute what it must; no key may be used."""
+
+    code = "kms.self_test_failed"
+
+
 class LastSeal(KmsError):
     """The seal is the last one that works, so it stays."""
 

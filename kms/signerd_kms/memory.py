@@ -4,11 +4,13 @@ Calls are CPython on Linux; elsewhere locking and process settings report False 
 """
 
 import ctypes
+import mmap
 import resource
 import sys
 
 _BYTES_HEADER = bytes.__basicsize__ - 1  # the octets start here; the size counts a final NUL
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
+_MADV_DONTDUMP = 16  # asm-generic/mman-common.h
 
 
 def wipe(octets: bytes) -> None:
@@ -22,17 +24,22 @@ def wipe(octets: bytes) -> None:
 
 
 def lock(octets: bytes) -> bool:
-    """Keep the pages of a bytes object out of swap until the process ends.
+    """Keep the pages of a bytes object out of swap and out of core dumps until the process ends.
 
     They are never unlocked: another locked object may be on the same page.
 
     Returns:
         Whether the system did it; the limit for an unprivileged process is small.
     """
-    mlock = getattr(ctypes.CDLL(None), "mlock", None)
+    library = ctypes.CDLL(None)
+    mlock, madvise = getattr(library, "mlock", None), getattr(library, "madvise", None)
     if mlock is None or not octets:
         return False
-    return int(mlock(ctypes.c_void_p(id(octets) + _BYTES_HEADER), ctypes.c_size_t(len(octets)))) == 0
+    start = id(octets) + _BYTES_HEADER
+    if madvise is not None:  # in case something turns core dumps on again
+        page = start - start % mmap.PAGESIZE
+        madvise(ctypes.c_void_p(page), ctypes.c_size_t(start + len(octets) - page), _MADV_DONTDUMP)
+    return int(mlock(ctypes.c_void_p(start), ctypes.c_size_t(len(octets)))) == 0
 
 
 def harden_process() -> bool:

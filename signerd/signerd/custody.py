@@ -35,6 +35,7 @@ from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
 from signerd_kms.seal import Seal
 from signerd_kms.seals.passphrase import PassphraseSeal
+from signerd_kms.self_test import run_self_test
 from signerd_kms.state import State
 from signerd_kms.wrapped_rows import ServiceKeyRows
 from signerd_kms.wrapping import LiveKey
@@ -108,6 +109,7 @@ def open_custody(
         outside = OutsideCheckpoints(config.checkpoint_file)
         _check_audit(AuditStart(engine, audit, clock), outside, acknowledged or Acknowledged())
         is_new = Kms(engine, clock, audit).state is State.UNINITIALISED
+        run_self_test()
         kms = Kms.open(engine, seals, clock, audit)
         store = PlatformStore(kms.custodian.store)  # all writers share commits
         platform = bootstrap(
@@ -243,6 +245,7 @@ class CustodyHolder:
                 self._open()
             else:
                 try:
+                    run_self_test()
                     self._custody.kms.unseal(*self.seals)
                 except KmsError as error:
                     raise CustodyUnavailable(str(error)) from error

@@ -12,6 +12,7 @@ from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KmsError
 from signerd_kms.kek_rotation import RewrapProgress
 from signerd_kms.kms import Kms
+from signerd_kms.self_test import run_self_test
 from signerd_kms.state import State
 
 OPERATOR = Attribution(None, via="control-socket")
@@ -120,6 +121,7 @@ class KeyDesk:
             if remove is not None:
                 kms.remove_seal(remove, self._holder.seals, OPERATOR)
                 return f"seal {remove} does not hold the root key any more"
+            run_self_test()
             added = kms.reseal(self._holder.seals, OPERATOR)
         count = len(self._holder.seals)
         news = f"; new: {', '.join(added)}" if added else ""

@@ -132,6 +132,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     kms.SealNotReady: 503,
     kms.SealFailed: 503,
     kms.NoSealOpens: 503,
+    kms.SelfTestFailed: 503,
     kms.LastSeal: 409,
     kms.AuditNotWritten: 500,
     kms.StoreUnavailable: 503,

@@ -1,0 +1,66 @@
+"""Opening the KMS with its seals, on a state directory of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from key_world import StandingClock
+from signerd import custody
+from signerd.config.options import Config
+from signerd.config.seal_options import SealOptions, SealType
+from signerd.custody import CustodyHolder, CustodyUnavailable
+from signerd_kms.errors import SelfTestFailed
+from signerd_kms.key import KeyType
+
+
+def make_holder(directory: Path, *seals: SealOptions) -> CustodyHolder:
+    return CustodyHolder(Config(state_directory=directory, seals=seals or (SealOptions(),)), StandingClock())
+
+
+def test_what_was_sealed_by_command_is_not_opened_by_the_next_attempt(tmp_path: Path) -> None:
+    holder = make_holder(tmp_path)
+    assert holder.open()
+    holder.seal()
+    holder.open()
+    assert str(holder.state) == "sealed"
+    holder.unseal({})
+    assert str(holder.state) == "unsealed"
+
+
+def test_sealed_by_command_before_it_was_ever_open_it_stays_so(tmp_path: Path) -> None:
+    make_holder(tmp_path).open()
+    holder = make_holder(tmp_path)
+    holder.seal()
+    assert not holder.open()
+    assert holder.reason == "sealed by command"
+    holder.unseal({})
+    assert holder.open()
+
+
+def test_before_the_first_start_it_says_so(tmp_path: Path) -> None:
+    holder = make_holder(tmp_path, SealOptions(), SealOptions(type=SealType.PASSPHRASE))
+    assert not holder.open()
+    assert str(holder.state) == "uninitialised"
+    with pytest.raises(CustodyUnavailable, match="'other'"):
+        holder.unseal({"other": "correct horse battery"})
+    holder.unseal({"passphrase": "correct horse battery"})
+    assert [status.seal_id for status in holder.custody.kms.list_seals()] == ["file", "passphrase"]
+
+
+def test_nothing_is_opened_or_unsealed_when_the_self_test_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> list[KeyType]:
+        raise SelfTestFailed("self-test of hmac: wrong")
+
+    holder = make_holder(tmp_path)
+    with monkeypatch.context() as broken:
+        broken.setattr(custody, "run_self_test", fail)
+        assert not holder.open()
+        assert holder.reason == "self-test of hmac: wrong"
+    assert holder.open()
+    holder.seal()
+    monkeypatch.setattr(custody, "run_self_test", fail)
+    with pytest.raises(CustodyUnavailable, match="self-test of hmac"):
+        holder.unseal({})
+    assert str(holder.state) == "sealed"
