@@ -5,7 +5,7 @@ set, since ignoring it would drop a restriction.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from signerd_secrets.errors import AccessDenied, InvalidPolicy
 
+JsonValue = Mapping[str, "JsonValue"] | Sequence["JsonValue"] | str | int | float | bool | None
 JsonObject = Mapping[str, object]
 Network = IPv4Network | IPv6Network
 T = TypeVar("T")
@@ -126,6 +127,10 @@ class AccessPolicy:
             raise AccessDenied(DENIED)
         if any(statement.allows for statement in covering) and True not in matching:
             raise AccessDenied(DENIED)
+
+    def as_json(self) -> Mapping[str, JsonValue]:
+        """Give the document."""
+        return cast("Mapping[str, JsonValue]", self.document)
 
     def render(self) -> str:
         """Give the text to store."""

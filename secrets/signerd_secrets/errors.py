@@ -57,12 +57,6 @@ class VersionUnknown(SecretsError):
     code = "secrets.version_unknown"
 
 
-class KeyUnsuitable(SecretsError):
-    """The key to bind to is not symmetric, or not active."""
-
-    code = "secrets.key_unsuitable"
-
-
 class ValueDamaged(SecretsError):
     """A stored value does not open: its row was changed or moved."""
 

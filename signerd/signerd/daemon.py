@@ -236,6 +236,8 @@ class Daemon:
                 audit_log=parts,
                 platform=parts.open_platform,
                 kms=parts.open_kms,
+                secrets=parts.open_secrets,
+                now=self._clock.now,
             )
         )
         try:

@@ -8,6 +8,7 @@ from signerd.api.errors import PartNotAvailable
 from signerd.api.kms_backend import KmsBackend
 from signerd.api.kms_summary import KmsSummary
 from signerd.api.platform_backend import PlatformBackend
+from signerd.api.secret_backend import SecretsBackend
 from signerd.clock import Clock
 from signerd.config.options import Kms
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
@@ -20,6 +21,7 @@ from signerd.platform.project_contents import count_project_contents
 from signerd.platform.request_record import RequestRecord
 from signerd.platform.rights import Rights
 from signerd.platform.token_service import TokenService
+from signerd_secrets.secrets_manager import SecretsManager
 
 
 class PlatformParts:
@@ -77,6 +79,12 @@ class PlatformParts:
         """Give what the KMS's calls work with."""
         custody = self._open_custody()
         return KmsBackend(custody.kms, custody.store, is_sha1_import_allowed=self._options.import_sha1)
+
+    def open_secrets(self) -> SecretsBackend:
+        """Give what the calls on secrets work with."""
+        custody = self._open_custody()
+        manager = SecretsManager(custody.kms.custodian.store, custody.kms)
+        return SecretsBackend(manager, custody.kms, custody.store)
 
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
         """Count keys in each region."""

@@ -33,6 +33,8 @@ def make_fake_application(fake: FakeServer, endpoints: Sequence[AnyEndpoint] | N
         audit_log=fake,
         platform=fake.open_platform,
         kms=fake.open_kms,
+        secrets=fake.open_secrets,
+        now=lambda: 1_800_000_000,
     )
     return make_application(parts, endpoints)
 

@@ -11,6 +11,7 @@ from signerd.api.application import AdminParts
 from signerd.api.kms_backend import KmsBackend
 from signerd.api.platform_backend import PlatformBackend
 from signerd.api.platform_parts import PlatformParts
+from signerd.api.secret_backend import SecretsBackend
 from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import FirstNames, Platform, bootstrap
 from signerd.platform.change import PlatformStore
@@ -26,6 +27,7 @@ from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
 from signerd_kms.seals.key_file import FileSeal
 from signerd_kms.wrapping import LiveKey
+from signerd_secrets.secrets_manager import SecretsManager
 
 NAMES = FirstNames("Local Test", "nl-01", "Amsterdam", "Ada", "ada@example.com")
 
@@ -80,6 +82,9 @@ class Deployment:
     def open_kms(self) -> KmsBackend:
         return KmsBackend(self.kms, self.store)
 
+    def open_secrets(self) -> SecretsBackend:
+        return SecretsBackend(SecretsManager(self.kms.custodian.store, self.kms), self.kms, self.store)
+
     @property
     def admin_parts(self) -> AdminParts:
         return AdminParts(
@@ -90,6 +95,8 @@ class Deployment:
             audit_log=self.parts,
             platform=self.open_platform,
             kms=self.open_kms,
+            secrets=self.open_secrets,
+            now=self.clock.now,
         )
 
 

@@ -8,6 +8,7 @@ from signerd.api.errors import PartNotAvailable
 from signerd.api.kms_backend import KmsBackend
 from signerd.api.kms_summary import KmsSummary, RegionSummary
 from signerd.api.platform_backend import PlatformBackend
+from signerd.api.secret_backend import SecretsBackend
 from signerd.platform.audit_search import AuditFilter, AuditPage
 from signerd.platform.errors import CredentialRefused, OrganisationRefused, ProjectUnknown
 from signerd.platform.gate import Gate
@@ -103,6 +104,9 @@ class FakeServer(FakeAccess):
 
     def open_platform(self) -> PlatformBackend:
         raise PartNotAvailable("this server has no platform")
+
+    def open_secrets(self) -> SecretsBackend:
+        raise PartNotAvailable("this server has no secrets")
 
     def search_audit(self, organisation: str, wanted: AuditFilter, *, page: int, limit: int) -> AuditPage:
         raise AssertionError(organisation, wanted, page, limit)

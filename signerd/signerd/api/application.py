@@ -1,6 +1,6 @@
 """The admin HTTP API as one ASGI application."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -24,6 +24,8 @@ from signerd.api.platform_backend import OpenPlatform
 from signerd.api.platform_endpoints import list_platform_endpoints
 from signerd.api.request_audit import RequestAudit
 from signerd.api.route import DEFAULT_BODY_OCTETS, AnyEndpoint, RouteTable
+from signerd.api.secret_backend import OpenSecrets
+from signerd.api.secret_endpoints import list_secret_endpoints
 from signerd.api.transport import REQUEST_ID_STATE, Transport
 
 _MESSAGES: Final = {404: "not found", 405: "method not allowed"}
@@ -40,6 +42,8 @@ class AdminParts:
     audit_log: AuditSource
     platform: OpenPlatform
     kms: OpenKms
+    secrets: OpenSecrets
+    now: Callable[[], int]
 
 
 def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
@@ -49,6 +53,7 @@ def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
         *list_kms_endpoints(parts.kms),
         *list_platform_endpoints(parts.platform),
         *list_audit_endpoints(parts.audit_log),
+        *list_secret_endpoints(parts.secrets, parts.now),
     ]
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar, Final
 
 from signerd.platform import errors as platform
 from signerd_kms import errors as kms
+from signerd_secrets import errors as secrets
 
 
 class ApiError(Exception):
@@ -136,8 +137,23 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     kms.LastSeal: 409,
     kms.AuditNotWritten: 500,
     kms.StoreUnavailable: 503,
+    secrets.SecretsError: 500,
+    secrets.InvalidPath: 400,
+    secrets.InvalidValue: 400,
+    secrets.InvalidPolicy: 400,
+    secrets.InvalidMetadata: 400,
+    secrets.AccessDenied: 403,
+    secrets.SecretUnknown: 404,
+    secrets.SecretExists: 409,
+    secrets.VersionUnknown: 404,
+    secrets.ValueDamaged: 500,
 }
 """Every error class that may reach a client, each on its own: no class inherits a status."""
 
-COMPONENT_ERRORS: Final[tuple[type[Exception], ...]] = (ApiError, platform.PlatformError, kms.KmsError)
+COMPONENT_ERRORS: Final[tuple[type[Exception], ...]] = (
+    ApiError,
+    platform.PlatformError,
+    kms.KmsError,
+    secrets.SecretsError,
+)
 """Root errors; all classes below them stand in the table."""

@@ -184,7 +184,7 @@ def _take_rest(node: _Node, segments: Sequence[str], values: list[str], method: 
     if not node.rest:
         return None
     last, plain = segments[-1], node.rest.get("")
-    ended = node.rest.get(last) if last and len(segments) > 1 else None
+    ended = node.rest.get(last) if last else None
     if ended is not None and (plain is None or method in ended.methods):
         values.append("/".join(segments[:-1]))
         return ended
