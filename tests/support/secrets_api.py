@@ -3,7 +3,7 @@
 import base64
 from dataclasses import dataclass
 
-from platform_api import Api, Json, PlatformApi, read_object
+from platform_api import Api, Json, PlatformApi, items_of, read_object
 from signerd.platform.region import get_region
 from signerd_kms.attribution import Attribution
 from signerd_kms.key import Key, KeyType, Scope
@@ -64,6 +64,4 @@ class SecretsApi:
     async def list_audit(self, **filters: str) -> list[Json]:
         query = "&".join(f"{name}={value}" for name, value in filters.items())
         page = await self.platform.admin.get(f"/v1/audit?limit=1000&{query}")
-        items = page["items"]
-        assert isinstance(items, list)
-        return items
+        return items_of(page, "items")
