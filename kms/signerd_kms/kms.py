@@ -129,7 +129,6 @@ class Kms:
                 kms.initialise(*seals)
             except AlreadyInitialised:  # by another process, between our two looks
                 kms = cls(engine, clock, audit)
-        seals = list(seal) if isinstance(seal, Sequence) else [seal]
         if kms.state is State.SEALED:
             kms.unseal(*seals)
         return kms
