@@ -247,7 +247,7 @@ class _Signer:
             zone = carry_out(plan, keys.signing_keys, workers=self._workshop.workers, progress=progress)
         except (HashCollision, KmsError) as error:
             raise SigningImpossible(f"zone {self._entry.text} cannot be signed: {error}") from error
-        return SignedVersion(zone, keys.ds, count)
+        return SignedVersion(zone, keys.ds, count, find_next_due(zone, policy, now))
 
     def _resolve(self, unsigned: Zone) -> SigningPolicy:
         policy = self._policy

@@ -82,11 +82,13 @@ class SignedVersion:
         zone: The signed zone.
         ds: DS RDATA of the keys that a parent may point to.
         new_signatures: How many were made; the others were kept.
+        next_due: When the first of all is to be made again, epoch seconds.
     """
 
     zone: Zone
     ds: tuple[bytes, ...]
     new_signatures: int
+    next_due: int | None
 
 
 class ZoneSigner(Protocol):
@@ -307,11 +309,7 @@ class ZonePipeline:
             logger.warning("zone %s: %s", text, problem)
         self.state.published = version.zone
         self._published_data = unsigned
-        try:
-            self.state.next_due = self._signer.find_due(version.zone, unsigned)
-        except SigningImpossible as error:  # it is published all the same, and responders must be told
-            logger.warning("zone %s: published, but when it is due is not known: %s", text, error)
-            self.state.next_due = None
+        self.state.next_due = version.next_due
         record(name, Stage.PUBLISHED, serial, f"{version.new_signatures} new signatures")
         return True
 

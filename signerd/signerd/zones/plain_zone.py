@@ -21,7 +21,7 @@ def strip_signatures(zone: Zone) -> Zone:
     names: dict[Name, Mapping[int, RRset]] = {}
     for owner, types in zone.names.items():
         kept = {
-            rrset.type: rrset._replace(signatures=()) if rrset.signatures else rrset
+            rrset.type: RRset(*rrset[:4]) if rrset.signatures else rrset
             for rrset in types.values()
             if rrset.type not in SIGNER_TYPES
         }
