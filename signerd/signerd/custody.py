@@ -28,7 +28,7 @@ from signerd.seal_factory import make_seals
 from signerd.signer.zone_service_keys import ZoneServiceKeys
 from signerd.store.engine import DatabaseRefused, open_database
 from signerd.store.migration import DatabaseTooNew, upgrade
-from signerd.zones.durable_file import replace_file
+from signerd.zones.durable_file import FileOperations, replace_file
 from signerd_kms.errors import KmsError
 from signerd_kms.key import Scope
 from signerd_kms.kms import Kms
@@ -122,10 +122,11 @@ def open_custody(
                 email=config.administrator.email,
             ),
             pepper=lambda: kms.derive_key(Label.TOKEN_PEPPER),
-            deliver_token=lambda token: _deliver_token(state.admin_token, token),
+            deliver_token=lambda token: deliver_token(state.admin_token, token),
         )
         scope = Scope(platform.organisation, platform.region)
         kms.add_wrapped_rows(ServiceKeyRows(ZoneServiceKeys(scope)))
+        _tighten(state.admin_token)
         requests = RequestLog(kms.custodian.store, audit, clock, DenialLimit(config.audit.denials_per_minute))
         due = Due(config.audit.checkpoint_entries, config.audit.checkpoint_interval)
         keeper = CheckpointKeeper(
@@ -156,12 +157,24 @@ def _explain(error: Exception) -> str:
     return str(error)
 
 
-def _deliver_token(path: Path, token: str) -> None:
-    umask = os.umask(0o177)  # the file must never exist with more permissions
-    try:
-        replace_file(path, [f"{token}\n".encode()])
-    finally:
-        os.umask(umask)
+class _PrivateFiles(FileOperations):
+    """Makes files that only their owner reads; they never exist with more permissions."""
+
+    def open_new(self, path: Path) -> int:
+        """Create a file and open it for writing; it must not exist."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def deliver_token(path: Path, token: str) -> None:
+    """Put a token into a file that only its owner reads, durably."""
+    replace_file(path, [f"{token}\n".encode()], _PrivateFiles())
+
+
+def _tighten(path: Path) -> None:
+    """Take the file of the token from others: a version of this program let them read it."""
+    if path.exists() and path.stat().st_mode & 0o077:
+        logger.warning("%s was readable by others; replace the token with `signerd token rotate`", path)
+        path.chmod(0o600)
 
 
 class CustodyHolder:

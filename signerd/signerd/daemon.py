@@ -1,17 +1,15 @@
 """The control process: builds the parts, owns their tasks, and says what it does."""
 
-import fcntl
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
 
-from signerd.api.application import AdminParts, make_application
+from signerd.api.application import make_application
 from signerd.api.server import bind_admin, serve_admin
 from signerd.clock import Clock, SystemClock
 from signerd.config.options import Config
@@ -33,8 +31,9 @@ from signerd.garbage import look_for_cycles_seldom
 from signerd.key_care import KeyCare
 from signerd.key_desk import KeyDesk
 from signerd.log_output import set_up_logging
-from signerd.platform_parts import PlatformParts
+from signerd.platform_parts import make_admin_parts
 from signerd.progress import TerminalProgress
+from signerd.state_lock import StateLocked, lock_state
 from signerd.status_report import ExpirationCache, StatusParts, list_unready, report_status
 from signerd.welcome import print_welcome
 from signerd.zone_workshop import ZoneWorkshop
@@ -85,9 +84,12 @@ def run(
     look_for_cycles_seldom()
     state = StateDirectory(config.state_directory)
     _make_state_directory(state)
-    with _lock_state(state):
-        daemon = Daemon(config, clock or SystemClock(), on_stage, acknowledged)
-        trio.run(daemon.serve)
+    try:
+        with lock_state(state):
+            daemon = Daemon(config, clock or SystemClock(), on_stage, acknowledged)
+            trio.run(daemon.serve)
+    except StateLocked as error:
+        raise StartRefused(str(error)) from error
 
 
 def _make_state_directory(state: StateDirectory) -> None:
@@ -97,20 +99,6 @@ def _make_state_directory(state: StateDirectory) -> None:
             directory.mkdir(exist_ok=True)
     except OSError as error:
         raise StartRefused(f"the state directory {state.path} cannot be made: {error.strerror}") from error
-
-
-@contextmanager
-def _lock_state(state: StateDirectory) -> Generator[None]:
-    """Keep a second control process away: two would publish over each other."""
-    descriptor = os.open(state.run / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise StartRefused(f"another signerd is running on {state.path}") from error
-    else:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def choose_addresses(config: Config, ports: Path) -> list[ListenAddress]:
@@ -226,20 +214,7 @@ class Daemon:
         logger.info("stopped")
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
-        parts = PlatformParts(self._holder, self._clock, self._config.kms)
-        application = make_application(
-            AdminParts(
-                access=parts,
-                audit=parts,
-                readiness=self,
-                kms_summary=parts,
-                audit_log=parts,
-                platform=parts.open_platform,
-                kms=parts.open_kms,
-                secrets=parts.open_secrets,
-                now=self._clock.now,
-            )
-        )
+        application = make_application(make_admin_parts(self._holder, self._clock, self._config.kms, self))
         try:
             sock = bind_admin(self._config.admin.listen)
         except OSError as error:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from signerd.api import platform_parts as parts
 from signerd.api.access import Identity, Presented
+from signerd.api.application import AdminParts
 from signerd.api.errors import PartNotAvailable
+from signerd.api.health import Readiness
 from signerd.api.kms_backend import KmsBackend
 from signerd.api.kms_summary import KmsSummary
 from signerd.api.platform_backend import PlatformBackend
@@ -97,3 +99,19 @@ class PlatformParts:
     def search_audit(self, organisation: str, wanted: AuditFilter, *, page: int, limit: int) -> AuditPage:
         """Find entries of an organisation's audit log."""
         return self._open().search_audit(organisation, wanted, page=page, limit=limit)
+
+
+def make_admin_parts(holder: CustodyHolder, clock: Clock, options: Kms, readiness: Readiness) -> AdminParts:
+    """Join what the API needs."""
+    parts = PlatformParts(holder, clock, options)
+    return AdminParts(
+        access=parts,
+        audit=parts,
+        readiness=readiness,
+        kms_summary=parts,
+        audit_log=parts,
+        platform=parts.open_platform,
+        kms=parts.open_kms,
+        secrets=parts.open_secrets,
+        now=clock.now,
+    )

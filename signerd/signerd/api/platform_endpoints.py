@@ -2,6 +2,8 @@
 
 from signerd.api.federation_endpoints import list_federation_endpoints
 from signerd.api.membership_endpoints import list_membership_endpoints
+from signerd.api.operator_endpoints import list_operator_endpoints
+from signerd.api.personal_token_endpoints import list_personal_token_endpoints
 from signerd.api.platform_backend import OpenPlatform
 from signerd.api.policy_endpoints import list_policy_endpoints, list_role_endpoints
 from signerd.api.project_endpoints import list_project_endpoints
@@ -24,4 +26,6 @@ def list_platform_endpoints(open_platform: OpenPlatform) -> list[AnyEndpoint]:
         *list_membership_endpoints(open_platform),
         *list_federation_endpoints(open_platform),
         *list_token_endpoints(open_platform),
+        *list_operator_endpoints(open_platform),
+        *list_personal_token_endpoints(open_platform),
     ]

@@ -3,6 +3,8 @@
 from types import GenericAlias
 from typing import Final
 
+from sqlalchemy import Connection
+
 from signerd.api.call import Call
 from signerd.api.filters import select_matching
 from signerd.api.iam_views import (
@@ -79,8 +81,7 @@ class _ProjectCalls:
             visible = [
                 project
                 for project in list_projects(connection, organisation)
-                if call.credential.project in (None, project.identity)
-                and can_see_project(connection, call.principal, organisation, project.identity)
+                if _is_visible(connection, call, project)
             ]
         return Reply(
             body=[
@@ -174,14 +175,21 @@ class _ProjectCalls:
         needed = scope_of_method("GET" if verb is None else "PUT")
         with self._open().store.read() as connection:
             project = get_project(connection, organisation, call.path["project"])
-            if call.credential.project not in (None, project.identity) or not can_see_project(
-                connection, call.principal, organisation, project.identity
-            ):
+            if not _is_visible(connection, call, project):
                 raise ProjectUnknown
             if verb is not None:
-                rights = load_rights(connection, call.principal, organisation, project.identity, needed)
-                rights.require(NOUN, verb, project.identity)
+                inside = load_rights(connection, call.principal, organisation, project.identity, needed)
+                call.rights.joined(inside.rules).require(NOUN, verb, project.identity)
         return project
+
+
+def _is_visible(connection: Connection, call: Call, project: Project) -> bool:
+    """Say if the caller has any right in a project, and the credential is not for another."""
+    if call.credential.project not in (None, project.identity):
+        return False
+    return call.rights.allows(NOUN, "read", project.identity) or can_see_project(
+        connection, call.principal, project.organisation, project.identity
+    )
 
 
 def render_project(project: Project) -> dict[str, JsonValue]:

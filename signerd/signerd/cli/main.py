@@ -13,8 +13,13 @@ from signerd.cli.config_commands import add_config_commands
 from signerd.cli.delegation_commands import add_ds
 from signerd.cli.dump import add_dump
 from signerd.cli.kms_commands import add_kms_commands
+from signerd.cli.org_commands import add_org_commands
+from signerd.cli.project_commands import add_project_commands
+from signerd.cli.region_commands import add_region_commands
+from signerd.cli.role_commands import add_role_commands
 from signerd.cli.run import add_run
 from signerd.cli.status import add_status
+from signerd.cli.token_commands import add_token_commands
 from signerd.cli.zone_commands import add_zone_commands
 
 INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
@@ -39,6 +44,11 @@ def make_app() -> typer.Typer:
     add_clock_commands(app)
     add_audit_commands(app)
     add_kms_commands(app)
+    add_org_commands(app)
+    add_project_commands(app)
+    add_region_commands(app)
+    add_role_commands(app)
+    add_token_commands(app)
     return app
 
 

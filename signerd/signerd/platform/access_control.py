@@ -164,7 +164,13 @@ class AccessControl:
     def load_rights(
         self, caller: Caller, organisation: str, project: str | None, needed: TokenScope | None = None
     ) -> Rights:
-        """Give what the caller may do in an organisation and, if one is in effect, a project."""
+        """Give what the caller may do in an organisation and, if one is in effect, a project.
+
+        A credential for one project gives no rights where no project is in effect: it must not reach what
+        belongs to the organisation as a whole.
+        """
+        if project is None and caller.credential.project is not None:
+            return Rights()
         with self._store.read() as connection:
             return load_rights(connection, caller.principal, organisation, project, needed)
 

@@ -60,6 +60,8 @@ def create_personal_token(
     get_user(change.connection, subject)
     if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
         raise InvalidValue("name", f"must have 1 to {MAX_NAME_CHARACTERS} printable characters")
+    if lifetime_seconds <= 0:
+        raise InvalidValue("expiresAt", "is past")
     if not MIN_LIFETIME_SECONDS <= lifetime_seconds <= MAX_LIFETIME_SECONDS:
         raise InvalidValue("expiresAt", "must be between one minute and ten years away")
     if organisation is not None and find_membership(change.connection, organisation, subject) is None:
