@@ -315,7 +315,11 @@ def test_the_control_socket_may_lie_deep(tmp_path: Path) -> None:
 def test_run_hands_the_options_to_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Config] = []
 
-    monkeypatch.setattr("signerd.daemon.run", started.append)
+    def start(config: Config, **options: object) -> None:
+        del options
+        started.append(config)
+
+    monkeypatch.setattr("signerd.daemon.run", start)
     assert run("run", "--state", "here").exit_code == 0
     assert started[0].state_directory == Path("here")
 
