@@ -27,8 +27,10 @@ from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
 from signerd.signer.signing_keys import WrongPrivateKey
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys, ZoneKeyStore
 from signerd.store.zone_tables import clock_marks
+from signerd.validator.unsigned_zone import validate_unsigned
 from signerd.validator.zone_validation import validate
 from signerd.zones.checks import find_largest_ttl, find_soa_expire
+from signerd.zones.dnssec_settings import DnssecSettings, SignFiles
 from signerd.zones.pipeline import (
     EventSink,
     PipelineParts,
@@ -39,6 +41,7 @@ from signerd.zones.pipeline import (
     ZoneSigner,
 )
 from signerd.zones.publication import Publication
+from signerd.zones.unsigned_versions import UnsignedVersions, is_signed
 from signerd.zones.zone_directory import zone_directory_name
 from signerd.zones.zone_list import ZoneEntry
 from signerd_kms.errors import KmsError
@@ -60,6 +63,7 @@ class ZoneWorkshop:
         record: EventSink,
         progress: Progress,
         workers: int,
+        dnssec: DnssecSettings | None = None,
     ) -> None:
         """Prepare; nothing is opened.
 
@@ -70,7 +74,9 @@ class ZoneWorkshop:
             record: Takes in the stages of versions.
             progress: Shows long work.
             workers: Threads that sign and validate.
+            dnssec: Knows which zones are signed; those of files if None.
         """
+        self._dnssec = dnssec or SignFiles()
         self._config = config
         self._clock = clock
         self._holder = holder
@@ -93,12 +99,15 @@ class ZoneWorkshop:
 
     def make_signer(self, entry: ZoneEntry) -> ZoneSigner:
         """Make what signs the versions of a zone."""
-        return _Signer(self, entry, self._config.policies[entry.policy])
+        signer = _Signer(self, entry, self._config.policies[entry.policy])
+        return _ChosenSigner(entry, self._dnssec, signer)
 
     def validate_version(
         self, version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
     ) -> Sequence[str]:
         """Give what the validator has against a version."""
+        if not version.is_signed:
+            return [str(found) for found in validate_unsigned(version.zone, previous=previous).findings]
         report = validate(
             version.zone,
             ds=version.ds,
@@ -207,6 +216,31 @@ class ZoneWorkshop:
         with custody.engine.begin() as connection:
             connection.execute(delete(clock_marks).where(clock_marks.c.name == _CLOCK_MARK))
             connection.execute(insert(clock_marks).values(name=_CLOCK_MARK, at=mark))
+
+
+class _ChosenSigner:
+    """Signs the versions of one zone or leaves them unsigned, as is decided at the time."""
+
+    def __init__(self, entry: ZoneEntry, dnssec: DnssecSettings, signer: ZoneSigner) -> None:
+        self._entry = entry
+        self._dnssec = dnssec
+        self._signer = signer
+        self._unsigned = UnsignedVersions()
+
+    def find_due(self, published: Zone, unsigned: Zone) -> int | None:
+        """Say when the published version must be replaced; None for now."""
+        return self._choose(published).find_due(published, unsigned)
+
+    def sign(
+        self, unsigned: Zone, previous: Zone | None, serial: Serial, progress: Callable[[int, int], None]
+    ) -> SignedVersion:
+        """Make a version."""
+        return self._choose(previous).sign(unsigned, previous, serial, progress)
+
+    def _choose(self, published: Zone | None) -> ZoneSigner:
+        if self._entry.is_lost and published is not None:  # nobody is left to ask: it stays what it is
+            return self._signer if is_signed(published) else self._unsigned
+        return self._signer if self._dnssec.is_signed(self._entry) else self._unsigned
 
 
 class _Signer:

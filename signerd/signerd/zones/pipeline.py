@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Final, Protocol
 
 from signerd.clock import Clock
 from signerd.dns.name import Name
@@ -28,6 +28,8 @@ from signerd.zones.serial_policy import SerialPolicy, decide_serial
 from signerd.zones.zone_list import ZoneEntry
 
 logger = logging.getLogger(__name__)
+
+NEVER: Final = 2**62  # when an unsigned version must be signed again
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, how much there is
 
@@ -79,23 +81,25 @@ class SignedVersion:
     """What the signer made.
 
     Attributes:
-        zone: The signed zone.
+        zone: The signed zone; without anything of DNSSEC if `is_signed` is false.
         ds: DS RDATA of the keys that a parent may point to.
         new_signatures: How many were made; the others were kept.
-        next_due: When the first of all is to be made again, epoch seconds.
+        next_due: When the first of all is to be made again, epoch seconds; None for an unsigned version.
+        is_signed: Whether it must be valid under DNSSEC, or must have nothing of it.
     """
 
     zone: Zone
     ds: tuple[bytes, ...]
     new_signatures: int
     next_due: int | None
+    is_signed: bool = True
 
 
 class ZoneSigner(Protocol):
     """Signs versions of one zone. Raises SigningImpossible where it cannot."""
 
     def find_due(self, published: Zone, unsigned: Zone) -> int | None:
-        """Say when the published version must be signed again, in epoch seconds.
+        """Say when the published version must be signed again, in epoch seconds, or NEVER.
 
         None if it must be now for another reason than time: other keys or another policy.
         """
@@ -329,5 +333,9 @@ class ZonePipeline:
             self._published_data = unsigned
         if self._serial_policy is SerialPolicy.INCREMENT and is_newer(unsigned.serial, published.serial):
             return False  # the operator counted on; the served serial follows
-        self.state.next_due = self._signer.find_due(published, unsigned)
-        return self.state.next_due is not None and self.state.next_due > self._parts.clock.now()
+        due = self._signer.find_due(published, unsigned)
+        self._note_due(due)
+        return due is not None and due > self._parts.clock.now()
+
+    def _note_due(self, due: int | None) -> None:
+        self.state.next_due = None if due == NEVER else due

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from signerd.dns.name import ROOT, BadName, Name, fold_case, format_name, parse_name
@@ -14,21 +15,38 @@ ROOT_FILE_STEM = (
 DEFAULT_POLICY = "default"
 
 
+class Source(StrEnum):
+    """Where the data of a zone comes from."""
+
+    FILE = "file"
+    API = "api"
+
+
 @dataclass(frozen=True, slots=True)
 class ZoneEntry:
     """A zone that this server is to serve.
 
     Attributes:
         name: The apex.
-        file: The master file; None for a zone that is still served though its file is gone.
+        file: The master file; None for a zone of the API, and for one that is still served though its file
+            is gone.
         policy: Name of its signing policy.
         kms_key: Identity or name of the KMS key that is its KSK; None for one made by the server.
+        source: Where its data comes from.
+        identity: Of a zone of the API; empty for others.
     """
 
     name: Name
     file: Path | None
     policy: str = DEFAULT_POLICY
     kms_key: str | None = None
+    source: Source = Source.FILE
+    identity: str = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing but the published version is known of it."""
+        return self.source is Source.FILE and self.file is None
 
     @property
     def text(self) -> str:
