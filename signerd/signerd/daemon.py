@@ -9,8 +9,7 @@ from pathlib import Path
 
 import trio
 
-from signerd.api.application import make_application
-from signerd.api.server import bind_admin, serve_admin
+from signerd.admin_server import start_admin
 from signerd.clock import Clock, SystemClock
 from signerd.config.options import Config
 from signerd.config.state_directory import StateDirectory
@@ -214,14 +213,8 @@ class Daemon:
         logger.info("stopped")
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
-        application = make_application(make_admin_parts(self._holder, self._clock, self._config.kms, self))
-        try:
-            sock = bind_admin(self._config.admin.listen)
-        except OSError as error:
-            # answering and signing go on without it
-            logger.error("no admin API: cannot bind %s: %s", self._config.admin.listen, error.strerror)
-            return
-        self._admin = await nursery.start(serve_admin, application, sock)
+        parts = make_admin_parts(self._holder, self._clock, self._config.kms, self)
+        self._admin = await start_admin(nursery, parts, self._config.admin)
 
     def list_reasons(self) -> Sequence[str]:
         """Say why the server is not ready, for the admin API."""

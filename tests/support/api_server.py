@@ -8,23 +8,26 @@ import trio
 from starlette.types import ASGIApp
 
 from fake_access import TOKEN, FakeServer
-from signerd.api.application import AdminParts, make_application
+from signerd.api.application import AdminParts, ApiOptions, make_application
 from signerd.api.route import AnyEndpoint
-from signerd.api.server import bind_admin, serve_admin
+from signerd.api.server import ServerOptions, bind_admin, serve_admin
 from signerd.control.responder_pool import ListenAddress
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Organisation-Identity": "local"}
 
 
 @asynccontextmanager
-async def serve(application: ASGIApp) -> AsyncGenerator[ListenAddress]:
+async def serve(application: ASGIApp, options: ServerOptions | None = None) -> AsyncGenerator[ListenAddress]:
     """Serve an application until the block ends."""
     async with trio.open_nursery() as nursery:
-        yield await nursery.start(serve_admin, application, bind_admin(ListenAddress("127.0.0.1", 0)))
+        sock = bind_admin(ListenAddress("127.0.0.1", 0))
+        yield await nursery.start(serve_admin, application, sock, options)
         nursery.cancel_scope.cancel()
 
 
-def make_fake_application(fake: FakeServer, endpoints: Sequence[AnyEndpoint] | None = None) -> ASGIApp:
+def make_fake_application(
+    fake: FakeServer, endpoints: Sequence[AnyEndpoint] | None = None, options: ApiOptions | None = None
+) -> ASGIApp:
     parts = AdminParts(
         access=fake,
         audit=fake,
@@ -36,7 +39,7 @@ def make_fake_application(fake: FakeServer, endpoints: Sequence[AnyEndpoint] | N
         secrets=fake.open_secrets,
         now=lambda: 1_800_000_000,
     )
-    return make_application(parts, endpoints)
+    return make_application(parts, endpoints, options)
 
 
 def make_client(address: ListenAddress) -> httpx.AsyncClient:

@@ -1,8 +1,10 @@
 """The admin HTTP API as one ASGI application."""
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
@@ -14,14 +16,17 @@ from starlette.types import ASGIApp
 
 from signerd.api.access import Access
 from signerd.api.audit_calls import AuditSource, list_audit_endpoints
-from signerd.api.dispatcher import Dispatcher
+from signerd.api.client_address import ClientAddresses
+from signerd.api.dispatcher import CallLimits, Dispatcher
 from signerd.api.error_response import INTERNAL_ERROR, render_message
 from signerd.api.health import HealthEndpoints, Readiness
 from signerd.api.kms_backend import OpenKms
 from signerd.api.kms_endpoints import list_kms_endpoints
 from signerd.api.kms_summary import SummarySource, list_summary_endpoints
+from signerd.api.metrics import ApiMetrics, MetricsEndpoint
 from signerd.api.platform_backend import OpenPlatform
 from signerd.api.platform_endpoints import list_platform_endpoints
+from signerd.api.rate_limit import RateLimits, Rates
 from signerd.api.request_audit import RequestAudit
 from signerd.api.route import DEFAULT_BODY_OCTETS, AnyEndpoint, RouteTable
 from signerd.api.secret_backend import OpenSecrets
@@ -46,6 +51,23 @@ class AdminParts:
     now: Callable[[], int]
 
 
+@dataclass(frozen=True, slots=True)
+class ApiOptions:
+    """Limits of the API, and what is counted.
+
+    Attributes:
+        rates: How many requests a caller may make.
+        addresses: Knows trusted proxies.
+        metrics: Counts.
+        metrics_token: File with the token for `/metrics`; without it there is no such path.
+    """
+
+    rates: Rates = field(default_factory=Rates)
+    addresses: ClientAddresses = field(default_factory=lambda: ClientAddresses(()))
+    metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    metrics_token: Path | None = None
+
+
 def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
     """Give all calls under /v1 and /oidc."""
     return [
@@ -57,24 +79,35 @@ def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
     ]
 
 
-def make_application(parts: AdminParts, endpoints: Sequence[AnyEndpoint] | None = None) -> ASGIApp:
+def make_application(
+    parts: AdminParts,
+    endpoints: Sequence[AnyEndpoint] | None = None,
+    options: ApiOptions | None = None,
+) -> ASGIApp:
     """Build the API.
 
     Args:
         parts: What it asks.
         endpoints: Its calls; all there are if None.
+        options: The defaults if None.
     """
+    options = options or ApiOptions()
     health = HealthEndpoints(parts.readiness)
     table = RouteTable(list_endpoints(parts) if endpoints is None else endpoints)
+    routes = [
+        Route("/healthz", health.get_health, methods=["GET"]),
+        Route("/readyz", health.get_readiness, methods=["GET"]),
+    ]
+    if options.metrics_token is not None:
+        metrics = MetricsEndpoint(options.metrics, options.metrics_token)
+        routes.append(Route("/metrics", metrics.get, methods=["GET"]))
+    limits = CallLimits(RateLimits(options.rates, time.monotonic), options.addresses, options.metrics)
     application = Starlette(
-        routes=[
-            Route("/healthz", health.get_health, methods=["GET"]),
-            Route("/readyz", health.get_readiness, methods=["GET"]),
-        ],
+        routes=routes,
         exception_handlers={HTTPException: _render_http_exception, Exception: _render_internal_error},
     )
     application.router.redirect_slashes = False  # clients take a redirect for success with an empty result
-    application.router.default = Dispatcher(table, parts.access, parts.audit)
+    application.router.default = Dispatcher(table, parts.access, parts.audit, limits)
 
     def find_body_limit(method: str, path: str) -> int:
         match = table.find(method, path)

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from signerd.api.access import Access, Identity
 from signerd.api.authentication import read_credential
 from signerd.api.call import Call, OpenCall
+from signerd.api.client_address import ClientAddresses
 from signerd.api.error_response import INTERNAL_ERROR, describe_error, make_error_body
 from signerd.api.errors import (
     COMPONENT_ERRORS,
@@ -20,8 +21,11 @@ from signerd.api.errors import (
     MalformedRequest,
     OrganisationMissing,
     TokenScopeMissing,
+    TooManyRequests,
 )
+from signerd.api.metrics import ApiMetrics
 from signerd.api.query import Query, parse_query
+from signerd.api.rate_limit import RateLimits
 from signerd.api.reply import Reply, encode_json
 from signerd.api.request_audit import (
     MAX_PATH_CHARACTERS,
@@ -77,17 +81,34 @@ class _Outgoing:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """What is asked about a call beside who makes it.
+
+    Attributes:
+        rates: How many there may be.
+        addresses: Whose address it is.
+        metrics: Where it is counted.
+    """
+
+    rates: RateLimits
+    addresses: ClientAddresses
+    metrics: ApiMetrics
+
+
 class Dispatcher:
     """The calls of the API as one ASGI application."""
 
-    def __init__(self, table: RouteTable, access: Access, audit: RequestAudit) -> None:
+    def __init__(self, table: RouteTable, access: Access, audit: RequestAudit, limits: CallLimits) -> None:
         """Do nothing yet.
 
         Args:
             table: All calls.
             access: Knows the callers.
             audit: Keeps what they asked for.
+            limits: How many there may be, and how they are counted.
         """
+        self._limits = limits
         self._table = table
         self._access = access
         self._audit = audit
@@ -107,17 +128,27 @@ class Dispatcher:
         message = await receive()
         if message["type"] != "http.request":
             return  # the client left
+        headers = Headers(raw=scope["headers"])
+        peer = str(scope["client"][0]) if scope.get("client") else ""
         incoming = _Incoming(
             request_id,
             scope["method"],
             scope["path"],
             scope["query_string"],
-            Headers(raw=scope["headers"]),
+            headers,
             message["body"],  # whole: Transport has read it
-            str(scope["client"][0]) if scope.get("client") else "",
+            self._limits.addresses.resolve(peer, headers.getlist("X-Forwarded-For")),
             match,
         )
-        await _send(send, await trio.to_thread.run_sync(self._serve, incoming, limiter=self._limiter))
+        try:
+            self._limits.rates.admit_address(incoming.address)
+        except TooManyRequests as error:
+            outgoing = _describe(error, request_id)
+        else:
+            outgoing = await trio.to_thread.run_sync(self._serve, incoming, limiter=self._limiter)
+        seconds = time.perf_counter() - incoming.started
+        self._limits.metrics.count(match.endpoint.action, outgoing.status, seconds)
+        await _send(send, outgoing)
 
     def _serve(self, incoming: _Incoming) -> _Outgoing:
         """Do all of it in one worker thread: a change of threads costs more than most calls."""
@@ -127,12 +158,7 @@ class Dispatcher:
             body = b"" if reply.body is None else encode_json(reply.body)
             outgoing = _Outgoing(reply.status, body, reply.headers)
         except COMPONENT_ERRORS as error:
-            described = describe_error(error)
-            if described.status >= 500:
-                logger.error("request %s: %s: %s", incoming.request_id, type(error).__name__, error)
-            outgoing = _make_error(
-                described.status, described.message, incoming.request_id, described.headers
-            )
+            outgoing = _describe(error, incoming.request_id)
         except Exception:
             logger.exception("request %s", incoming.request_id)
             outgoing = _make_error(500, INTERNAL_ERROR, incoming.request_id)
@@ -161,10 +187,13 @@ class Dispatcher:
             )
         presented = read_credential(incoming.headers.getlist("Authorization"))
         identity = progress.identity = self._access.authenticate(presented)
+        rates = self._limits.rates
+        rates.admit_credential(identity.credential.id, is_expensive=endpoint.is_expensive)
         _require_scope(identity, incoming.method)
         rights = NO_RIGHTS
         if endpoint.scope is not ScopeRule.PERSONAL:
             progress.organisation = self._find_organisation(identity, incoming.headers)
+            rates.admit_organisation(progress.organisation.identity)
         query = parse_query(incoming.query)
         if progress.organisation is not None:
             if endpoint.gates:
@@ -277,6 +306,13 @@ def _require_gates(endpoint: Endpoint, gates: Mapping[Gate, bool]) -> None:
 def _name_parameters(query: bytes) -> tuple[str, ...]:
     names = dict.fromkeys(part.partition(b"=")[0] for part in query.split(b"&") if part)
     return tuple(name.decode("latin-1")[:64] for name in list(names)[:16])
+
+
+def _describe(error: Exception, request_id: str) -> _Outgoing:
+    described = describe_error(error)
+    if described.status >= 500:
+        logger.error("request %s: %s: %s", request_id, type(error).__name__, error)
+    return _make_error(described.status, described.message, request_id, described.headers)
 
 
 def _make_error(

@@ -12,7 +12,7 @@ class ApiError(Exception):
     """Base of every error that the API itself finds in a request. Its text goes to the client."""
 
     code: ClassVar[str] = "api.error"
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
 
 class NotAuthenticated(ApiError):
@@ -43,6 +43,16 @@ class MalformedRequest(ApiError):
     """A header or the path cannot be understood."""
 
     code = "api.malformed_request"
+
+
+class TooManyRequests(ApiError):
+    """A caller asks faster than is allowed."""
+
+    code = "api.too_many_requests"
+
+    def __init__(self, wait_seconds: int) -> None:
+        super().__init__("too many requests; try again later")
+        self.headers = {"Retry-After": str(wait_seconds)}
 
 
 class InvalidBody(ApiError):
@@ -84,6 +94,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     MalformedRequest: 400,
     InvalidBody: 400,
     MediaTypeUnsupported: 415,
+    TooManyRequests: 429,
     BodyTooLarge: 413,
     BodyTooSlow: 408,
     PartNotAvailable: 503,

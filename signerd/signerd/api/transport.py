@@ -14,6 +14,7 @@ from signerd.api.errors import ApiError, BodyTooLarge, BodyTooSlow, MalformedReq
 BODY_SECONDS: Final = 30.0  # protects the connections from a client that never finishes its body
 MAX_LENGTH_DIGITS: Final = 18  # more are not even read as a number
 REQUEST_ID_STATE: Final = "request_id"
+_STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000")  # RFC 6797
 _REFUSED_IN_PATHS: Final = re.compile(rb"[^!-~]|[;\\\\]")  # what readers of paths disagree about
 
 
@@ -37,12 +38,17 @@ class Transport:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
         request_id = secrets.token_hex(10)
         scope.setdefault("state", {})[REQUEST_ID_STATE] = request_id
         scope["path"] = read_path(scope["raw_path"])
+
+        transport_headers = [_STRICT_TRANSPORT] if scope["scheme"] == "https" else []
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -51,6 +57,7 @@ class Transport:
                     (b"cache-control", b"no-store"),
                     (b"x-content-type-options", b"nosniff"),
                     (b"x-request-id", request_id.encode()),
+                    *transport_headers,
                 ]
                 message = {**message, "headers": headers}
             await send(message)

@@ -1,11 +1,12 @@
 """Every option of the server, with its default. `config/signerd.yaml` says the same with comments."""
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Self, cast
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
 from signerd.config.policy import Policy
 from signerd.config.seal_options import SealOptions, find_repeated_seals
@@ -21,6 +22,21 @@ MAX_ZONES: Final = 100_000
 EMAIL_PATTERN: Final = r"^([^@\s]{1,128}@[^@\s]{1,125})?$"
 SLUG_PATTERN: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 
+
+def _parse_network(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return ipaddress.ip_network(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no address or network, such as 192.0.2.0/24") from error
+    return value
+
+
+ProxyNetwork = Annotated[
+    ipaddress.IPv4Network | ipaddress.IPv6Network,
+    BeforeValidator(_parse_network),
+    PlainSerializer(str, return_type=str, when_used="json"),
+]
 StatedPath = Annotated[Path, Field(strict=False)]
 Slug = Annotated[str, Field(pattern=SLUG_PATTERN, max_length=63)]
 
@@ -45,10 +61,51 @@ class Tcp(Section):
     query_limit: Annotated[int, Field(ge=1, le=2**31 - 1)] = 100_000
 
 
+class RequestRates(Section):
+    """Requests a second that a caller may make for long; twice as many at once."""
+
+    address: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
+    credential: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    organisation: Annotated[int, Field(ge=1, le=1_000_000)] = 4000
+    expensive: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+
+
 class Admin(Section):
     """The HTTP API of the operator."""
 
     listen: Address = ListenAddress("127.0.0.1", 8053)
+    socket: StatedPath | None = None
+    certificate: StatedPath | None = None
+    key: StatedPath | None = None
+    client_authorities: StatedPath | None = None
+    trusted_proxies: Annotated[tuple[ProxyNetwork, ...], Field(strict=False, max_length=256)] = ()
+    idle_timeout: Annotated[Interval, Field(ge=1, le=3600)] = 60.0
+    header_timeout: Annotated[Interval, Field(ge=0.1, le=600)] = 10.0
+    write_timeout: Annotated[Interval, Field(ge=1, le=600)] = 30.0
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_connections_per_address: Annotated[int, Field(ge=1, le=100_000)] = 200
+    rates: RequestRates = RequestRates()
+    metrics_token: StatedPath | None = None
+
+    @model_validator(mode="after")
+    def _need_encryption_beyond_this_machine(self) -> Self:
+        problems: list[tuple[tuple[str | int, ...], str]] = []
+        if (self.certificate is None) != (self.key is None):
+            missing = "key" if self.key is None else "certificate"
+            problems.append(((missing,), "must be stated: a certificate and its key go together"))
+        elif self.certificate is None and not ipaddress.ip_address(self.listen.host).is_loopback:
+            problems.append(
+                (
+                    ("listen",),
+                    f"{self.listen} is not on the loopback: without certificate and key, tokens and "
+                    "plaintexts would go over the network in the clear",
+                )
+            )
+        if self.client_authorities is not None and self.certificate is None:
+            problems.append((("client_authorities",), "needs a certificate of the server's own"))
+        if problems:
+            raise impossible(problems)
+        return self
 
 
 class Organisation(Section):

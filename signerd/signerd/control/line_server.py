@@ -75,7 +75,12 @@ class LineStream:
 
 
 def listen_unix(path: Path, mode: int) -> trio.SocketListener:
-    """Listen on a Unix socket, in place of one left by an earlier process.
+    """Listen on a Unix socket; arguments as those of `bind_unix`."""
+    return trio.SocketListener(trio.socket.from_stdlib_socket(bind_unix(path, mode)))
+
+
+def bind_unix(path: Path, mode: int) -> socket.socket:
+    """Make a listening Unix socket, in place of one left by an earlier process.
 
     Args:
         path: Where the socket appears; its length does not matter.
@@ -92,7 +97,7 @@ def listen_unix(path: Path, mode: int) -> trio.SocketListener:
     finally:
         os.umask(umask)
     listener.listen(BACKLOG)
-    return trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+    return listener
 
 
 async def serve_lines(listener: trio.SocketListener, handle: Callable[[LineStream], Awaitable[None]]) -> None:
