@@ -72,7 +72,7 @@ class Rates:
     address: Rate = Rate(2000, 4000)
     credential: Rate = Rate(1000, 2000)
     organisation: Rate = Rate(4000, 8000)
-    expensive: Rate = Rate(100, 400)
+    expensive: Rate = Rate(200, 400)
 
 
 class RateLimits:
