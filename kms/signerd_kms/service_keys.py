@@ -21,7 +21,8 @@ class ServiceKeys:
     ) -> WrappedServiceKey:
         """Wrap a key of a service under the key-encryption key of the organisation and region.
 
-        It is for the caller to store the result, and to wipe `octets`.
+        It is for the caller to store the result within a day, and to wipe `octets`. The table it is stored in
+        must be known to `Kms.add_wrapped_rows`: a key-encryption key that no known table needs is destroyed.
 
         Args:
             scope: Whose it is; the project plays no part.
