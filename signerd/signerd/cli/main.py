@@ -18,6 +18,7 @@ from signerd.cli.project_commands import add_project_commands
 from signerd.cli.region_commands import add_region_commands
 from signerd.cli.role_commands import add_role_commands
 from signerd.cli.run import add_run
+from signerd.cli.secret_commands import add_secret_commands
 from signerd.cli.status import add_status
 from signerd.cli.token_commands import add_token_commands
 from signerd.cli.zone_commands import add_zone_commands
@@ -48,6 +49,7 @@ def make_app() -> typer.Typer:
     add_project_commands(app)
     add_region_commands(app)
     add_role_commands(app)
+    add_secret_commands(app)
     add_token_commands(app)
     return app
 

@@ -83,6 +83,10 @@ class PlatformClient:
         """Give a client for another organisation; None changes nothing."""
         return self if organisation is None else replace(self, organisation=organisation)
 
+    def inside(self, project: str | None) -> "PlatformClient":
+        """Give a client for a project; None changes nothing."""
+        return self if project is None else replace(self, project=project)
+
     def get(self, path: str) -> Json:
         """Get an object."""
         return cast("Json", self.call("GET", path))
