@@ -238,6 +238,11 @@ class KeyHierarchy:
                 self._loaded.popitem(last=False)
         return material
 
+    def list_loaded(self) -> set[KeyIdentity]:
+        """Name the keys in the cache: a figure for metrics."""
+        with self._lock:
+            return {identity for identity, _ in self._loaded.values()}
+
     def forget(self, identity: KeyIdentity) -> None:
         """Drop a key that was destroyed from the cache."""
         with self._lock:

@@ -105,6 +105,7 @@ class Kms:
 
         zones = ZoneSigning(self.custodian, use)
         self.bind_zone = zones.bind_zone
+        self.list_zones = zones.list_zones
         self.sign_zone_statement = zones.sign_zone_statement
 
         service_keys = ServiceKeys(self.custodian)

@@ -117,6 +117,16 @@ class ZoneSigning:
 
         self._store.write(store)
 
+    def list_zones(self, scope: Scope, identity: KeyIdentity) -> list[bytes]:
+        """List the apexes of the zones that a key is bound to, also while sealed.
+
+        Raises:
+            KeyUnknown: None in this scope.
+        """
+        self._custodian.require(Task.READ)
+        with self._store.read() as connection:
+            return sorted(_read_zones(connection, key_rows.read_key(connection, scope, identity)))
+
     def sign_zone_statement(
         self,
         scope: Scope,

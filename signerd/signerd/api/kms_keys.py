@@ -27,7 +27,7 @@ from signerd.platform.gate import Gate
 from signerd.platform.rights import KMS_KEY
 from signerd_kms.creation_record import Once
 from signerd_kms.foreign_material import OaepHash, parse_oaep_hash
-from signerd_kms.key import Key, KeyType
+from signerd_kms.key import Key, KeyStatus, KeyType
 from signerd_kms.new_key import NewKey
 from signerd_kms.request import MAX_PENDING_DAYS
 from signerd_kms.root_key import Label
@@ -132,7 +132,7 @@ class _KeyCalls:
 
     def get(self, call: Call) -> Reply:
         place = find_place(self._open, call)
-        return reply_key(find_key(place, call, "read"))
+        return _reply_with_dependents(place, find_key(place, call, "read"))
 
     def rotate(self, call: Call) -> Reply:
         place = find_place(self._open, call)
@@ -186,7 +186,7 @@ class _KeyCalls:
             pending_days=MAX_PENDING_DAYS if days is None else days,
             expected_version=read_expected_version(call),
         )
-        return reply_key(changed)
+        return _reply_with_dependents(place, changed)
 
     def cancel_deletion(self, call: Call) -> Reply:
         place = find_place(self._open, call)
@@ -220,6 +220,13 @@ class _KeyCalls:
             rotation_allowed=request.allow_rotation or False,
             once=once,
         )
+
+
+def _reply_with_dependents(place: Place, key: Key) -> Reply:
+    """Answer with a key, and warn of what depends on it while it is pending deletion."""
+    if key.status is not KeyStatus.PENDING_DELETION:
+        return reply_key(key)
+    return reply_key(key, zones=place.kms.list_zones(place.scope, key.identity))
 
 
 def _read_key_type(text: str | None) -> KeyType:

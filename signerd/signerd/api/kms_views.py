@@ -1,8 +1,12 @@
 """Keys as the API shows them."""
 
+from collections.abc import Sequence
+
 from signerd.api.reply import JsonValue, Reply
 from signerd.api.timestamp import format_time
 from signerd.api.wire import WireModel
+from signerd.dns.name import Name
+from signerd.zones.zone_list import format_zone_name
 from signerd_kms.ciphertext import SUITES, Suite
 from signerd_kms.key import Key
 from signerd_kms.nonce_budget import LIMIT
@@ -22,8 +26,15 @@ class KeyVersionBody(WireModel):
     message_limit: int | None = None
 
 
+class DependentBody(WireModel):
+    """What stops working when the key is gone."""
+
+    type: str
+    name: str
+
+
 class KeyBody(WireModel):
-    """A key."""
+    """A key. `dependents` is there while it is pending deletion, if there are any."""
 
     identity: str
     name: str
@@ -47,11 +58,21 @@ class KeyBody(WireModel):
     deletion_scheduled_at: str | None = None
     last_rotated_at: str | None = None
     next_rotation_at: str | None = None
+    dependents: list[DependentBody] | None = None
 
 
-def reply_key(key: Key, status: int = 200) -> Reply:
-    """Answer with a key; its object version is also the entity tag."""
-    return Reply(status, render_key(key), {"ETag": f'"{key.object_version}"'})
+def reply_key(key: Key, status: int = 200, *, zones: Sequence[bytes] = ()) -> Reply:
+    """Answer with a key; its object version is also the entity tag.
+
+    Args:
+        key: The key.
+        status: Of success.
+        zones: Apexes of the zones that depend on it.
+    """
+    body = render_key(key)
+    if zones:
+        body["dependents"] = [{"type": "dns_zone", "name": format_zone_name(Name(zone))} for zone in zones]
+    return Reply(status, body, {"ETag": f'"{key.object_version}"'})
 
 
 def render_key(key: Key) -> dict[str, JsonValue]:
