@@ -3,7 +3,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import OperationalError
 
 from kms_world import World
 from signerd_kms.attribution import NOBODY, Attribution
@@ -290,7 +291,7 @@ def test_a_rotation_that_cannot_be_stored_changes_nothing(kms: Kms, world: World
     assert kms.rotate_root([world.seal], OPERATOR) == 2
 
 
-def test_a_full_disk_stops_a_rotation_and_loses_nothing(kms: Kms, world: World) -> None:
+def test_a_full_disk_stops_resealing_and_loses_nothing(kms: Kms, world: World) -> None:
     keys = [
         kms.create_key(Scope(f"o-{number}", "reg-one"), "a", KeyType.ECDSA_P256, by=NOBODY)
         for number in range(40)
@@ -418,3 +419,37 @@ def test_a_lost_key_file_is_not_made_again_when_resealing(kms: Kms, world: World
     with pytest.raises(RootKeyMissing):
         kms.reseal([world.seal], OPERATOR)
     assert not (tmp_path / "root.key").exists()
+
+
+def test_a_commit_that_fails_leaves_the_old_root_key_in_use(kms: Kms, world: World) -> None:
+    key = create(kms, world)
+
+    def fail(_: Connection) -> None:
+        raise OperationalError("COMMIT", {}, OSError("disk full"))
+
+    event.listen(world.engine, "commit", fail)
+    with pytest.raises(StoreUnavailable, match="disk full"):
+        kms.rotate_root([world.seal], OPERATOR)
+    event.remove(world.engine, "commit", fail)
+    assert kms.list_seals()[0].root_generation == 1
+    other = Scope("o-two", "reg-one")
+    kms.create_key(other, "n", KeyType.ECDSA_P256, by=NOBODY)  # a key-encryption key under the right root key
+    assert sign(kms, world, key)
+    assert kms.rotate_root([world.seal], OPERATOR) == 2
+    again = world.open()
+    assert sign(again, world, key)
+    (made,) = again.list_keys(other)
+    assert again.sign(other, made.identity, 1, b"x", by=NOBODY)
+
+
+def test_a_kms_whose_root_key_another_process_rotated_says_what_to_do(kms: Kms, world: World) -> None:
+    key = create(kms, world)
+    stale = world.open()
+    kms.rotate_root([world.seal], OPERATOR)
+    with pytest.raises(UnwrapFailed, match="seal and unseal again"):
+        sign(stale, world, key)
+    with pytest.raises(UnwrapFailed, match="seal and unseal again"):
+        stale.rotate_root([world.seal], OPERATOR)
+    stale.seal()
+    stale.unseal(world.seal)
+    assert sign(stale, world, key)
