@@ -1,4 +1,4 @@
-"""Browsing and listing secrets as their number grows: medians in milliseconds, and the ratio to 1,000 secrets.
+"""Browsing and listing secrets as their number grows: medians in milliseconds, and ratios to 1,000 secrets.
 
     python -P bench/secrets.py [--seconds 2]
 
