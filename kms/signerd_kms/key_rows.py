@@ -5,7 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from signerd_kms.errors import KeyNameTaken, KeyUnknown, KeyVersionUnknown
@@ -47,6 +59,48 @@ class StoredMaterial:
     wrapped: WrappedKey
     kek_generation: int
     fingerprint: bytes | None = None
+
+
+def _select_keys(*conditions: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    """Select keys of a scope, which is given when the statement is executed, with their versions."""
+    joined = keys.outerjoin(
+        key_versions,
+        (keys.c.organisation == key_versions.c.organisation) & (keys.c.identity == key_versions.c.identity),
+    )
+    query = (
+        select(
+            keys,
+            key_versions.c.version,
+            key_versions.c.status.label("version_status"),
+            key_versions.c.created_at.label("version_created_at"),
+            key_versions.c.public_key,
+            key_versions.c.reserved_messages,
+        )
+        .select_from(joined)
+        .where(*_SCOPE, *conditions)
+        .order_by(keys.c.created_at, keys.c.identity, key_versions.c.version)
+    )
+    return cast("Select[*tuple[object, ...]]", query)
+
+
+# Statements of every use of a key: built once, as building costs more than SQLite takes to answer.
+_SCOPE = (
+    keys.c.organisation == bindparam("organisation"),
+    keys.c.region == bindparam("region"),
+    keys.c.project == bindparam("project"),
+)
+_READ_KEY = _select_keys(keys.c.identity == bindparam("identity"))
+_RESOLVE_KEY = _select_keys(
+    (keys.c.identity == bindparam("identity")) | (keys.c.slug == bindparam("identity"))
+)
+_READ_STATUS = select(keys.c.status).where(*_SCOPE, keys.c.identity == bindparam("identity"))
+_READ_MATERIAL = select(
+    key_versions.c.wrapped, key_versions.c.key_check, key_versions.c.kek_generation
+).where(
+    key_versions.c.organisation == bindparam("organisation"),
+    key_versions.c.identity == bindparam("identity"),
+    key_versions.c.version == bindparam("version"),
+)
 
 
 def insert_key(connection: Connection, key: Key, materials: Sequence[StoredMaterial]) -> None:
@@ -91,7 +145,7 @@ def read_key(connection: Connection, scope: Scope, identity: KeyIdentity) -> Key
     Raises:
         KeyUnknown: None in this scope, whether or not it exists elsewhere.
     """
-    found = _read(connection, scope, keys.c.identity == identity)
+    found = _fetch(connection, _READ_KEY, scope, identity=identity)
     if not found:
         raise KeyUnknown(f"no key {identity}")
     return found[0]
@@ -111,7 +165,7 @@ def resolve_key(connection: Connection, scope: Scope, reference: str) -> Key:
     Raises:
         KeyUnknown: None in this scope.
     """
-    found = _read(connection, scope, (keys.c.identity == reference) | (keys.c.slug == reference))
+    found = _fetch(connection, _RESOLVE_KEY, scope, identity=reference)
     if not found:
         raise KeyUnknown(f"no key {reference}")
     return max(
@@ -162,13 +216,8 @@ def read_material(
     Raises:
         KeyVersionUnknown: There is no such version, or it was destroyed.
     """
-    row = connection.execute(
-        select(key_versions.c.wrapped, key_versions.c.key_check, key_versions.c.kek_generation).where(
-            key_versions.c.organisation == scope.organisation,
-            key_versions.c.identity == identity,
-            key_versions.c.version == version,
-        )
-    ).first()
+    place = {"organisation": scope.organisation, "identity": identity, "version": version}
+    row = connection.execute(_READ_MATERIAL, place).first()
     if row is None or row.wrapped is None:
         raise KeyVersionUnknown(f"key {identity} has no version {version}")
     return StoredMaterial(WrappedKey(row.wrapped, row.key_check), row.kek_generation)
@@ -180,9 +229,7 @@ def read_status(connection: Connection, scope: Scope, identity: KeyIdentity) -> 
     Raises:
         KeyUnknown: None in this scope.
     """
-    row = connection.execute(
-        select(keys.c.status).where(*_in_scope(scope), keys.c.identity == identity)
-    ).first()
+    row = connection.execute(_READ_STATUS, {**_bind(scope), "identity": identity}).first()
     if row is None:
         raise KeyUnknown(f"no key {identity}")
     return KeyStatus(row.status)
@@ -266,28 +313,22 @@ def _in_scope(scope: Scope) -> tuple[ColumnElement[bool], ...]:
     )
 
 
+def _bind(scope: Scope) -> dict[str, str]:
+    return {"organisation": scope.organisation, "region": scope.region, "project": scope.project or ""}
+
+
 def _read(connection: Connection, scope: Scope, *conditions: ColumnElement[bool]) -> list[Key]:
+    return _fetch(connection, _select_keys(*conditions), scope)
+
+
+def _fetch(
+    connection: Connection, query: Select[*tuple[object, ...]], scope: Scope, **values: str
+) -> list[Key]:
     """Read keys and their versions in one statement, so that the two agree."""
-    joined = keys.outerjoin(
-        key_versions,
-        (keys.c.organisation == key_versions.c.organisation) & (keys.c.identity == key_versions.c.identity),
-    )
-    rows = connection.execute(
-        select(
-            keys,
-            key_versions.c.version,
-            key_versions.c.status.label("version_status"),
-            key_versions.c.created_at.label("version_created_at"),
-            key_versions.c.public_key,
-            key_versions.c.reserved_messages,
-        )
-        .select_from(joined)
-        .where(*_in_scope(scope), *conditions)
-        .order_by(keys.c.created_at, keys.c.identity, key_versions.c.version)
-    ).all()
+    rows = connection.execute(query, {**_bind(scope), **values}).all()
     found: dict[str, tuple[Row[*tuple[object, ...]], list[KeyVersion]]] = {}
     for row in rows:
-        _, versions = found.setdefault(row.identity, (cast("AnyRow", row), []))
+        _, versions = found.setdefault(row.identity, (row, []))
         if row.version is not None:
             versions.append(
                 KeyVersion(
