@@ -1,16 +1,23 @@
 """What a project still holds, in whichever tables."""
 
-from sqlalchemy import Connection, func, select
+from typing import Final
+
+from sqlalchemy import Connection, Table, func, select
 
 from signerd_kms.schema import keys
 from signerd_secrets.schema import secrets
 
+TABLES: Final[tuple[Table, ...]] = (keys, secrets)
+"""Those whose rows belong to a project: they have the columns `organisation` and `project`."""
+
 
 def count_project_contents(connection: Connection, organisation: str, project: str) -> int:
-    """Count a project's keys, those pending deletion too since their time has not come, and its secrets."""
+    """Count a project's keys and secrets; keys pending deletion too, for they may be wanted back."""
     return sum(
         connection.execute(
-            select(func.count()).where(table.c.organisation == organisation, table.c.project == project)
+            select(func.count())
+            .select_from(table)
+            .where(table.c.organisation == organisation, table.c.project == project)
         ).scalar_one()
-        for table in (keys, secrets)
+        for table in TABLES
     )
