@@ -101,6 +101,10 @@ _READ_MATERIAL = select(
     key_versions.c.identity == bindparam("identity"),
     key_versions.c.version == bindparam("version"),
 )
+_READ_ZONES = select(zone_bindings.c.zone).where(
+    zone_bindings.c.organisation == bindparam("organisation"),
+    zone_bindings.c.identity == bindparam("identity"),
+)
 
 
 def insert_key(connection: Connection, key: Key, materials: Sequence[StoredMaterial]) -> None:
@@ -233,6 +237,12 @@ def read_status(connection: Connection, scope: Scope, identity: KeyIdentity) -> 
     if row is None:
         raise KeyUnknown(f"no key {identity}")
     return KeyStatus(row.status)
+
+
+def read_zones(connection: Connection, key: Key) -> set[bytes]:
+    """Read which zones a key is bound to: their apexes, in wire form and lower case."""
+    place = {"organisation": key.scope.organisation, "identity": key.identity}
+    return {bytes(zone) for zone in connection.execute(_READ_ZONES, place).scalars()}
 
 
 def update_key(connection: Connection, old: Key, new: Key, now: int) -> Key:

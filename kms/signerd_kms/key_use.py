@@ -5,7 +5,7 @@ only then answer. A use that is refused or fails is recorded too.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
@@ -50,6 +50,7 @@ class OpenKey:
     _budget: NonceBudget
     _stored: Mapping[int, StoredMaterial]
     _keks: Mapping[int, LiveKey | UnwrapFailed]
+    zones: Collection[bytes] = ()  # that the key is bound to, if the use asks for them
 
     def load(self, version: int) -> Material:
         """Load a version that the use named beforehand.
@@ -99,6 +100,7 @@ class Use(ABC, Generic[T_co]):
 
     action: ClassVar[str]  # of the audit event
     operation: ClassVar[Operation | None]  # what the key must be able to do; None needs nothing of its type
+    needs_zones: ClassVar[bool] = False  # whether it asks which zones the key is bound to
 
     @abstractmethod
     def choose_versions(self, key: Key) -> Sequence[int]:
@@ -244,6 +246,7 @@ class KeyUse:
         keks: dict[int, LiveKey | UnwrapFailed] = {}
         with self._store.read() as connection:  # one state of the database: versions and their KEKs agree
             key = key_rows.read_key(connection, scope, identity)
+            zones = key_rows.read_zones(connection, key) if any(use.needs_zones for use in uses) else ()
             for version in {version for use in uses for version in use.choose_versions(key)}:
                 try:
                     stored[version] = key_rows.read_material(connection, scope, identity, version)
@@ -256,7 +259,7 @@ class KeyUse:
                     )
                 except UnwrapFailed as error:  # a refusal like any other: it is to be in the audit
                     keks[generation] = error
-        return OpenKey(key, hierarchy, self._budget, stored, keks)
+        return OpenKey(key, hierarchy, self._budget, stored, keks, zones)
 
 
 def _keep_nothing(connection: Connection, results: object) -> None:

@@ -12,6 +12,7 @@ from signerd_kms.key_use import Done, OpenKey, Use
 from signerd_kms.merkle import compute_root
 from signerd_kms.signature import DEFAULT_FORM, MAX_SIGNATURE, SignatureForm
 from signerd_kms.versioned_text import MalformedText, VersionedOctets, parse_versioned
+from signerd_kms.zone_statement import refuse_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Sign(Use[VersionedOctets]):
     version: int | None = None
     form: SignatureForm = DEFAULT_FORM
     context: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
+    needs_zones: ClassVar[bool] = True
 
     def choose_versions(self, key: Key) -> Sequence[int]:
         """Name the version asked for, or the newest."""
@@ -45,6 +47,7 @@ class Sign(Use[VersionedOctets]):
         request.check_message(self.data)
         request.check_context(self.context)
         signature.check_form(opened.key.key_type, self.form, len(self.data))
+        refuse_statement(self.data, opened.zones, is_prehashed=self.form.is_prehashed)
         (version,) = self.choose_versions(opened.key)
         made = signature.sign(load_private_key(opened, version), self.data, self.form)
         return Done(VersionedOctets(version, made), version, {})
@@ -69,6 +72,7 @@ class SignMany(Use[list[bytes]]):
     version: int
     form: SignatureForm = DEFAULT_FORM
     context: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
+    needs_zones: ClassVar[bool] = True
 
     def choose_versions(self, key: Key) -> Sequence[int]:
         """Name the version asked for."""
@@ -90,6 +94,7 @@ class SignMany(Use[list[bytes]]):
         for message in self.messages:
             request.check_message(message)
             signature.check_form(opened.key.key_type, self.form, len(message))
+            refuse_statement(message, opened.zones, is_prehashed=self.form.is_prehashed)
         private_key = load_private_key(opened, self.version)
         made = [signature.sign(private_key, message, self.form) for message in self.messages]
         return Done(made, self.version, {})

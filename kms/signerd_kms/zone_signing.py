@@ -95,13 +95,13 @@ class ZoneSigning:
         self._custodian.require(Task.CHANGE_STATUS)
         with self._store.read() as connection:
             key = key_rows.read_key(connection, scope, identity)
-            if zone in _read_zones(connection, key):
+            if zone in key_rows.read_zones(connection, key):
                 return
         if key.key_type not in ALGORITHMS:
             raise OperationUnsupported(f"a key of type {key.key_type.value} signs no zones")
 
         def store(connection: Connection) -> None:
-            if zone in _read_zones(connection, key_rows.read_key(connection, scope, identity)):
+            if zone in key_rows.read_zones(connection, key_rows.read_key(connection, scope, identity)):
                 return
             connection.execute(
                 insert(zone_bindings).values(
@@ -125,7 +125,7 @@ class ZoneSigning:
         """
         self._custodian.require(Task.READ)
         with self._store.read() as connection:
-            return sorted(_read_zones(connection, key_rows.read_key(connection, scope, identity)))
+            return sorted(key_rows.read_zones(connection, key_rows.read_key(connection, scope, identity)))
 
     def sign_zone_statement(
         self,
@@ -162,18 +162,6 @@ class ZoneSigning:
         return self._use.use(scope, identity, use, by=by)
 
 
-def _read_zones(connection: Connection, key: Key) -> set[bytes]:
-    return {
-        bytes(zone)
-        for zone in connection.execute(
-            select(zone_bindings.c.zone).where(
-                zone_bindings.c.organisation == key.scope.organisation,
-                zone_bindings.c.identity == key.identity,
-            )
-        ).scalars()
-    }
-
-
 def _read_policy(
     connection: Connection, scope: Scope, identity: KeyIdentity, version: int
 ) -> StatementPolicy:
@@ -185,7 +173,7 @@ def _read_policy(
     own = None if spki is None else make_zone_key(key.key_type, spki)
     if own is None:
         raise OperationUnsupported(f"a key of type {key.key_type.value} signs no zones")
-    zones = _read_zones(connection, key)
+    zones = key_rows.read_zones(connection, key)
     return StatementPolicy(zones, own, {zone: _read_bound(connection, scope, zone) for zone in zones})
 
 

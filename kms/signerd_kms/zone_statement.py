@@ -118,6 +118,26 @@ def check_statement(octets: bytes, policy: StatementPolicy, now: int) -> Stateme
     return statement
 
 
+def refuse_statement(octets: bytes, zones: Collection[bytes], *, is_prehashed: bool) -> None:
+    """Refuse to sign, as plain octets, what a zone of the key says of its keys.
+
+    Args:
+        octets: The message.
+        zones: Apexes that the key is bound to.
+        is_prehashed: The message is a digest, which may be one of anything.
+
+    Raises:
+        StatementRefused: It is, or may be, such a statement.
+    """
+    if not zones:
+        return
+    if is_prehashed:
+        raise StatementRefused("a key that signs for a zone signs no digests: they may be of anything")
+    named = octets[_PREFIX.size :].lower()
+    if int.from_bytes(octets[:2], "big") in set(StatementType) and any(map(named.startswith, zones)):
+        raise StatementRefused("the keys of a zone are signed as such only, not as plain octets")
+
+
 def check_zone_name(zone: bytes) -> None:
     """Raise StatementRefused unless octets are one whole domain name in wire form and lower case."""
     if _read_name(zone, 0) != zone:

@@ -14,6 +14,7 @@ from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNotUsable, KeyUnknown, OperationUnsupported, StatementRefused
 from signerd_kms.key import Key, KeyType, Scope
 from signerd_kms.kms import Kms
+from signerd_kms.signature import SignatureForm
 from signerd_kms.zone_statement import ZoneKey, compute_key_tag, make_zone_key
 
 BY = Attribution(None, via="dns-dnssec")
@@ -291,3 +292,26 @@ def test_the_bindings_of_another_organisation_count_for_nothing(kms: Kms, world:
     both = tuple(sorted([*parts.rdatas, zone_key.encode(257)]))
     with pytest.raises(StatementRefused, match="no key of this KMS"):
         sign(kms, world, ksk, replace(parts, rdatas=both).encode())
+
+
+def test_plain_signing_is_no_way_round(kms: Kms, world: World, ksk: Key) -> None:
+    parts = state(kms, world, ksk)
+    statements = [
+        parts,
+        replace(parts, covered=CDS, rdatas=(make_cds(make_foreign_key()),)),
+        replace(parts, covered=CDNSKEY, rdatas=(make_foreign_key().encode(257),)),
+        replace(parts, signer=ZONE.upper(), owner=ZONE.upper()),
+    ]
+    for statement in statements:
+        octets = statement.encode()
+        with pytest.raises(StatementRefused):
+            kms.sign(world.scope, ksk.identity, None, octets, by=BY)
+        with pytest.raises(StatementRefused):
+            kms.sign_many(world.scope, ksk.identity, 1, [b"an A record", octets], by=BY)
+        digest = hashlib.sha256(octets).digest()
+        with pytest.raises(StatementRefused, match="digests"):
+            kms.sign(world.scope, ksk.identity, 1, digest, by=BY, form=SignatureForm(is_prehashed=True))
+    assert kms.sign(world.scope, ksk.identity, None, b"anything else", by=BY)
+    assert kms.sign_many(world.scope, ksk.identity, 1, [replace(parts, covered=1).encode()], by=BY)
+    free = kms.create_key(world.scope, "free", KeyType.ECDSA_P256, by=BY)
+    assert kms.sign(world.scope, free.identity, None, parts.encode(), by=BY)
