@@ -1,20 +1,28 @@
 """The admin API with its sockets, as the configuration wants it."""
 
 import logging
+from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Final
 
 import trio
 
-from signerd.api.application import AdminParts, ApiOptions, make_application
+from signerd.api.application import AdminParts, ApiOptions, list_endpoints, make_application
 from signerd.api.client_address import ClientAddresses
 from signerd.api.connection import Timeouts
 from signerd.api.metrics import ApiMetrics
+from signerd.api.openapi import make_document
 from signerd.api.rate_limit import Rate, Rates
+from signerd.api.reply import JsonValue
+from signerd.api.route import AnyEndpoint
 from signerd.api.server import ServerOptions, bind_admin, serve_admin
 from signerd.api.tls import ReloadableTls, TlsFiles, TlsRefused
-from signerd.config.options import Admin
+from signerd.clock import SystemClock
+from signerd.config.options import Admin, Config
 from signerd.control.line_server import bind_unix
 from signerd.control.responder_pool import ListenAddress
+from signerd.custody import CustodyHolder
+from signerd.platform_parts import make_admin_parts
 
 logger = logging.getLogger(__name__)
 
@@ -85,3 +93,19 @@ def _make_rates(options: Admin) -> Rates:
             for per_second in (rates.address, rates.credential, rates.organisation, rates.expensive)
         )
     )
+
+
+def list_calls() -> Sequence[AnyEndpoint]:
+    """Give all calls of the API; they cannot be made, for want of a database."""
+
+    class Unready:
+        def list_reasons(self) -> Sequence[str]:
+            return ["there is no server"]
+
+    config, clock = Config(), SystemClock()
+    return list_endpoints(make_admin_parts(CustodyHolder(config, clock), clock, config.kms, Unready()))
+
+
+def make_document_offline() -> dict[str, JsonValue]:
+    """Make the OpenAPI document without a server."""
+    return make_document(list_calls(), version("signerd"))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from signerd.api.kms_backend import OpenKms
 from signerd.api.kms_endpoints import list_kms_endpoints
 from signerd.api.kms_summary import SummarySource, list_summary_endpoints
 from signerd.api.metrics import ApiMetrics, MetricsEndpoint
+from signerd.api.openapi import list_document_endpoints
 from signerd.api.platform_backend import OpenPlatform
 from signerd.api.platform_endpoints import list_platform_endpoints
 from signerd.api.rate_limit import RateLimits, Rates
@@ -70,13 +72,14 @@ class ApiOptions:
 
 def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
     """Give all calls under /v1 and /oidc."""
-    return [
+    endpoints: list[AnyEndpoint] = [
         *list_summary_endpoints(parts.kms_summary),
         *list_kms_endpoints(parts.kms),
         *list_platform_endpoints(parts.platform),
         *list_audit_endpoints(parts.audit_log),
         *list_secret_endpoints(parts.secrets, parts.now),
     ]
+    return [*endpoints, *list_document_endpoints(endpoints, version("signerd"))]
 
 
 def make_application(

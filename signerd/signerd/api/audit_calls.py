@@ -116,6 +116,20 @@ def list_audit_endpoints(source: AuditSource) -> list[Endpoint]:
             scope=ORGANISATION,
             response=AuditPageBody,
             statuses=(200, 400, 403),
+            query=(
+                "page",
+                "limit",
+                "searchText",
+                "userIdentity",
+                "serviceAccount",
+                "impersonatorIdentity",
+                "action",
+                "resourceType",
+                "resourceIdentity",
+                "organizationIdentity",
+                "includeSystemServices",
+                "responseStatus",
+            ),
             is_expensive=True,
         )
     ]

@@ -45,6 +45,7 @@ class Endpoint:
         request: Body, if the call takes one.
         response: Body of success; `list[Model]` for a bare array.
         statuses: That the handler itself can cause, success first.
+        query: Names of the query's parameters, for the OpenAPI document.
         body_octets: Longest body.
         is_expensive: Whether the call counts against the smaller budget of expensive operations.
     """
@@ -60,13 +61,19 @@ class Endpoint:
     request: type[BaseModel] | None = None
     response: type[BaseModel] | GenericAlias | None = None
     statuses: tuple[int, ...] = (200,)
+    query: tuple[str, ...] = ()
     body_octets: int = DEFAULT_BODY_OCTETS
     is_expensive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OpenEndpoint:
-    """A call that needs no credential; attributes as those of Endpoint."""
+    """A call that needs no credential; attributes as those of Endpoint, and two more.
+
+    Attributes:
+        form: Fields of the body, which is a form and no JSON.
+        error: Body of its errors, where it is not the usual one.
+    """
 
     method: str
     pattern: str
@@ -76,6 +83,8 @@ class OpenEndpoint:
     response: type[BaseModel] | GenericAlias | None = None
     statuses: tuple[int, ...] = (200,)
     body_octets: int = DEFAULT_BODY_OCTETS
+    form: tuple[str, ...] = ()
+    error: type[BaseModel] | None = None
 
 
 AnyEndpoint = Endpoint | OpenEndpoint

@@ -5,6 +5,8 @@ import binascii
 from typing import Final
 from urllib.parse import parse_qsl, unquote_plus
 
+from pydantic import BaseModel
+
 from signerd.api.call import OpenCall
 from signerd.api.platform_backend import OpenPlatform
 from signerd.api.reply import JsonValue, Reply
@@ -149,6 +151,13 @@ def _require(form: dict[str, str], name: str) -> str:
     return value
 
 
+class TokenErrorBody(BaseModel):
+    """An error of the token endpoint (RFC 6749, section 5.2)."""
+
+    error: str
+    error_description: str
+
+
 def list_token_endpoints(open_platform: OpenPlatform) -> list[OpenEndpoint]:
     """Give the call."""
     return [
@@ -161,5 +170,17 @@ def list_token_endpoints(open_platform: OpenPlatform) -> list[OpenEndpoint]:
             response=TokenBody,
             statuses=(200, 400, 401, 503),
             body_octets=MAX_BODY_OCTETS,
+            form=(
+                "grant_type",
+                "client_id",
+                "client_secret",
+                "scope",
+                "subject_token",
+                "subject_token_type",
+                "organisation_id",
+                "service_account_id",
+                "access_token_lifetime",
+            ),
+            error=TokenErrorBody,
         )
     ]

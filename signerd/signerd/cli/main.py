@@ -13,6 +13,7 @@ from signerd.cli.config_commands import add_config_commands
 from signerd.cli.delegation_commands import add_ds
 from signerd.cli.dump import add_dump
 from signerd.cli.kms_commands import add_kms_commands
+from signerd.cli.openapi_command import add_openapi
 from signerd.cli.org_commands import add_org_commands
 from signerd.cli.project_commands import add_project_commands
 from signerd.cli.region_commands import add_region_commands
@@ -44,6 +45,7 @@ def make_app() -> typer.Typer:
     add_config_commands(app)
     add_clock_commands(app)
     add_audit_commands(app)
+    add_openapi(app)
     add_kms_commands(app)
     add_org_commands(app)
     add_project_commands(app)
