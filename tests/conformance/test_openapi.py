@@ -1,5 +1,9 @@
 """The OpenAPI document matches reality: schemathesis asks every call, and looks at the answers."""
 
+# The types of schemathesis are unknown in part.
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false, reportMissingTypeArgument=false
+
 import random
 import threading
 import time
@@ -124,7 +128,7 @@ def test_no_call_gives_a_500_or_what_the_document_does_not_know(deployment: Depl
                 derandomize=True,
                 database=None,
                 phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
             )
             @given(case=operation.as_strategy())
             def ask(case: schemathesis.Case[Any]) -> None:
