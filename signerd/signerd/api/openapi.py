@@ -146,10 +146,10 @@ def _list_parameters(endpoint: AnyEndpoint) -> list[dict[str, object]]:
         parameters.append(_make_header("X-Organisation-Identity", is_required=True))
     if endpoint.scope is ScopeRule.RESOURCE:
         parameters.append(_make_header("X-Project-Identity", is_required=False))
-    parameters += [
+    parameters.extend(
         {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
         for name in endpoint.query
-    ]
+    )
     return parameters
 
 
