@@ -1,7 +1,8 @@
 """Operations a second over HTTP, with the audit on, beside a bare endpoint that commits as durably.
 
-The peer is Starlette on Hypercorn whose handler appends one row in a group commit with fsync and answers. Server and
-load run on the same machine, so only figures of one run compare; CPU time of the server is the steadier one.
+The peer is Starlette on Hypercorn whose handler appends one row in a group commit with fsync and answers.
+Server and load run on the same machine, so only figures of one run compare; CPU time of the server is the
+steadier one.
 
     python -P bench/api.py [--seconds 3] [--profile FILE]
 """
@@ -179,19 +180,17 @@ def serve_until_told(kind: str, directory: Path, profile: str | None) -> None:
 
     # calls are handled in worker threads, so that is where to look
     profiles: list[cProfile.Profile] = []
-    original = threading.Thread.run
 
-    def run_profiled(thread: threading.Thread) -> None:
+    def start_profile(*_: object) -> None:  # the first event of a thread
         profiler = cProfile.Profile()
         profiles.append(profiler)
-        profiler.runcall(original, thread)
+        profiler.enable()
 
-    threading.Thread.run = run_profiled  # type: ignore[method-assign]  # of this process alone
+    threading.setprofile(start_profile)
     trio.run(run, directory)
     import pstats
 
-    stats = pstats.Stats(*(profiler for profiler in profiles if profiler.getstats()))
-    stats.dump_stats(profile)
+    pstats.Stats(*profiles).dump_stats(profile)
 
 
 def measure(seconds: float, profile: str | None) -> None:
@@ -229,16 +228,16 @@ def measure(seconds: float, profile: str | None) -> None:
                     peer = trio.run(load, bare_port, simple, connections, seconds, bare_pid)
                     own = trio.run(load, port, request, connections, seconds, pid)
                     rows.append((name, connections, own, peer))
-    print(
-        "| Operation | Connections | a second | p99 | CPU each | bare: a second | p99 | CPU each | CPU ratio |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    figures = ["a second", "p99", "CPU each"]
+    print("|", " | ".join(["Operation", "Connections", *figures, *figures, "CPU ratio"]), "|")
+    print("|---" * (3 + 2 * len(figures)) + "|")
     for name, connections, own, peer in rows:
-        print(
-            f"| {name} | {connections} | {own.rate:,.0f} | {own.p99 * 1e3:.1f} ms | {own.cpu_each * 1e6:,.0f} us "
-            f"| {peer.rate:,.0f} | {peer.p99 * 1e3:.1f} ms | {peer.cpu_each * 1e6:,.0f} us "
-            f"| {own.cpu_each / peer.cpu_each:.1f} |"
-        )
+        cells = [name, str(connections), *describe(own), *describe(peer)]
+        print("|", " | ".join([*cells, f"{own.cpu_each / peer.cpu_each:.1f}"]), "|")
+
+
+def describe(load: Load) -> list[str]:
+    return [f"{load.rate:,.0f}", f"{load.p99 * 1e3:.1f} ms", f"{load.cpu_each * 1e6:,.0f} us"]
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The database of the KMS: reads of one state, writes that share a commit, audit events inside them."""
 
+import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
@@ -25,6 +26,7 @@ class AuditedStore:
     def __init__(self, engine: Engine, clock: Clock, audit: AuditSink) -> None:
         self._engine = engine
         self._writer = GroupCommit(engine)
+        self._held = threading.local()  # the connection that a thread reads with
         self._clock = clock
         self._audit = audit
 
@@ -36,12 +38,22 @@ class AuditedStore:
     def read(self) -> Generator[Connection]:
         """Give a connection that sees one state of the database for as long as it is held.
 
+        Inside of another one of the same thread it is that one, with the state it sees.
+
         Raises:
             StoreUnavailable: The database cannot be read.
         """
+        held: Connection | None = getattr(self._held, "connection", None)
+        if held is not None:
+            yield held
+            return
         try:
             with self._engine.connect() as connection:
-                yield connection.execution_options(**{READ_ONLY: True})
+                self._held.connection = connection.execution_options(**{READ_ONLY: True})
+                try:
+                    yield self._held.connection
+                finally:
+                    self._held.connection = None
         except SQLAlchemyError as error:
             raise StoreUnavailable(f"the database cannot be read: {type(error).__name__}") from error
 

@@ -1,6 +1,7 @@
 """What the admin API asks, answered as soon as the KMS and its database are open."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from signerd.api import platform_parts as parts
 from signerd.api.access import Identity, Presented
@@ -44,6 +45,10 @@ class PlatformParts:
     def _open(self) -> parts.PlatformParts:
         custody = self._open_custody()
         return parts.PlatformParts(custody.store, custody.kms, custody.derive_pepper)
+
+    def hold(self) -> AbstractContextManager[object]:
+        """Read with one connection until the block ends."""
+        return self._open().hold()
 
     def authenticate(self, presented: Presented) -> Identity:
         """Say whose credential it is."""

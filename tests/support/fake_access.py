@@ -1,6 +1,7 @@
 """The parts that the API asks, as a test wants them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from signerd.api.access import Identity, PairPresented, Presented
@@ -39,6 +40,9 @@ class FakeAccess:
     credential: Credential = Credential("c-1", CredentialKind.PERSONAL)  # noqa: RUF009  # frozen
     gates: Mapping[Gate, bool] = field(default_factory=lambda: dict.fromkeys(Gate, True))
     rights: Rights = field(default_factory=Rights.of_owner)
+
+    def hold(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def authenticate(self, presented: Presented) -> Identity:
         if isinstance(presented, PairPresented) or presented.token != TOKEN:

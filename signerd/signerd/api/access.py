@@ -1,6 +1,7 @@
 """What the API asks about a caller before any call is handled."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +38,10 @@ class Identity:
 
 class Access(Protocol):
     """Knows credentials, organisations, projects and rights. Called in worker threads, so it may block."""
+
+    def hold(self) -> AbstractContextManager[object]:
+        """Let all questions of this thread see one state, and cost less, until the block ends."""
+        ...
 
     def authenticate(self, presented: Presented) -> Identity:
         """Say whose credential it is.

@@ -10,7 +10,7 @@ import trio
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from signerd.api.access import Access, Identity
+from signerd.api.access import Access, Identity, Presented
 from signerd.api.authentication import read_credential
 from signerd.api.call import Call, OpenCall
 from signerd.api.client_address import ClientAddresses
@@ -186,6 +186,28 @@ class Dispatcher:
                 )
             )
         presented = read_credential(incoming.headers.getlist("Authorization"))
+        with self._access.hold():
+            identity, query, rights = self._admit(incoming, endpoint, presented, progress)
+        return endpoint.handle(
+            Call(
+                incoming.request_id,
+                identity.principal,
+                identity.credential,
+                progress.organisation,
+                progress.project,
+                rights,
+                incoming.address,
+                incoming.match.path,
+                query,
+                incoming.headers,
+                incoming.body,
+            )
+        )
+
+    def _admit(
+        self, incoming: _Incoming, endpoint: Endpoint, presented: Presented, progress: _Progress
+    ) -> tuple[Identity, Query, Rights]:
+        """Make all checks before those of the handler."""
         identity = progress.identity = self._access.authenticate(presented)
         rates = self._limits.rates
         rates.admit_credential(identity.credential.id, is_expensive=endpoint.is_expensive)
@@ -204,21 +226,7 @@ class Dispatcher:
                 )
             needed = scope_of_method("GET" if incoming.method == "HEAD" else incoming.method)
             rights = self._access.collect_rights(identity, progress.organisation, progress.project, needed)
-        return endpoint.handle(
-            Call(
-                incoming.request_id,
-                identity.principal,
-                identity.credential,
-                progress.organisation,
-                progress.project,
-                rights,
-                incoming.address,
-                incoming.match.path,
-                query,
-                incoming.headers,
-                incoming.body,
-            )
-        )
+        return identity, query, rights
 
     def _find_organisation(self, identity: Identity, headers: Headers) -> Organisation:
         name = _read_single(headers, ORGANISATION_HEADER)

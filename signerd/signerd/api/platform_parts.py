@@ -1,6 +1,7 @@
 """The API's parts on top of the platform's tables and the KMS."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from signerd.api.access import Identity, PairPresented, Presented
@@ -40,6 +41,10 @@ class PlatformParts:
         self._store = store
         self._control = AccessControl(store, pepper)
         self._kms = kms
+
+    def hold(self) -> AbstractContextManager[object]:
+        """Read with one connection until the block ends."""
+        return self._store.read()
 
     def authenticate(self, presented: Presented) -> Identity:
         """Say whose credential it is.

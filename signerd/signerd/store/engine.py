@@ -43,8 +43,8 @@ def open_database(path: Path) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
-        pool_size=8,
-        max_overflow=MAX_CONNECTIONS - 8,
+        pool_size=MAX_CONNECTIONS,  # opening one costs more than a query, so none is closed again
+        max_overflow=0,
         hide_parameters=True,  # errors and logs must not carry the values of statements
     )
     event.listen(engine, "connect", _configure)
