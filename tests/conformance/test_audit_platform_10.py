@@ -8,11 +8,14 @@ from typing import cast
 
 import httpx
 import pytest
+import trio
+from sqlalchemy import event, select
 
 from api_server import serve
 from deployment import Deployment, make_deployment
 from signerd.api.application import make_application
 from signerd.platform.rights import Rights, Rule
+from signerd.platform.tables import audit_entries
 from signerd_kms.attribution import NOBODY, Attribution
 from signerd_kms.key import KeyType, Scope
 
@@ -234,3 +237,38 @@ async def test_10_a_flood_of_refusals_is_counted_and_does_not_fill_the_log(
     (entry,) = await find(client, action="audit.denials")
     context = get_members(entry, "context")
     assert (context["count"], context["client_ip"]) == (5, "127.0.0.1")
+
+
+async def test_10_fifty_callers_at_once_share_a_few_commits(deployment: Deployment) -> None:
+    writer = deployment.kms.custodian.store._writer  # pyright: ignore[reportPrivateUsage]
+    commits: list[object] = []
+    statuses: list[int] = []
+    async with connect(deployment) as client:
+
+        async def ask() -> None:
+            statuses.append((await client.get(SUMMARY)).status_code)
+
+        await ask()  # whatever the first request writes beside its entry
+        event.listen(deployment.engine, "commit", commits.append)
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                with deployment.engine.begin():  # keeps the first of them waiting until all are there
+                    for _ in range(50):
+                        nursery.start_soon(ask)
+                    while writer.waiting < 49:  # noqa: ASYNC110  # there is no event for it
+                        await trio.sleep(0.01)
+    assert statuses == [200] * 51
+    assert len(commits) <= 1 + 3  # that of this test, and of two groups, or of three
+    entries = [entry for entry in deployment_entries(deployment) if entry == "GET"]
+    assert len(entries) == 51
+
+
+def deployment_entries(deployment: Deployment) -> list[str]:
+    with deployment.engine.connect() as connection:
+        return list(
+            connection.execute(
+                select(audit_entries.c.action).where(
+                    audit_entries.c.chain == deployment.platform.organisation
+                )
+            ).scalars()
+        )

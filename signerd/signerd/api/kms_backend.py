@@ -7,8 +7,8 @@ from typing import Final
 
 from signerd.api.call import Call
 from signerd.api.errors import InvalidBody, MalformedRequest, PartNotAvailable
+from signerd.platform import region as regions
 from signerd.platform.change import PlatformStore
-from signerd.platform.region import get_region
 from signerd.platform.rights import KMS_KEY
 from signerd_kms.errors import KeyUnknown
 from signerd_kms.key import Key, Scope
@@ -66,11 +66,11 @@ def find_place(open_kms: OpenKms, call: Call) -> Place:
     """
     backend = open_kms()
     with backend.store.read() as connection:
-        region = get_region(connection, call.path["region"])
+        region = regions.find_place(connection, call.path["region"])
     if not region.is_kms_available:
         raise PartNotAvailable("the KMS is not available in this region")
     project = None if call.project is None else call.project.identity
-    return Place(backend, Scope(call.organisation.identity, region.record.identity, project))
+    return Place(backend, Scope(call.organisation.identity, region.identity, project))
 
 
 def find_key(place: Place, call: Call, *verbs: str) -> Key:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import Connection, RowMapping, insert, select, true, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, true, update
 
 from signerd.platform.change import Change
 from signerd.platform.described import Described, Description, require_free_slug
@@ -48,6 +48,31 @@ def get_region(connection: Connection, identity_or_slug: str) -> Region:
     if not found:
         raise RegionUnknown
     return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What every regional call asks about a region."""
+
+    identity: str
+    is_kms_available: bool
+
+
+_FIND_PLACE: Final = select(regions.c.identity, regions.c.kms_available).where(
+    (regions.c.identity == bindparam("name")) | (regions.c.slug == bindparam("name"))
+)
+
+
+def find_place(connection: Connection, identity_or_slug: str) -> Place:
+    """Find a region without its description: in a fraction of the time, since it is asked so often.
+
+    Raises:
+        RegionUnknown: There is none.
+    """
+    row = connection.execute(_FIND_PLACE, {"name": identity_or_slug}).first()
+    if row is None:
+        raise RegionUnknown
+    return Place(row.identity, bool(row.kms_available))
 
 
 def create_region(
