@@ -48,6 +48,7 @@ class DaemonProcess:
     Attributes:
         directory: Holds `zones/`, `state/`, the configuration and the log.
         options: Further lines of the configuration.
+        admin_options: Further lines of its section `admin`, indented.
         script: Python code that runs instead of the command, to get between its parts; it finds the path of
             the configuration in `sys.argv[1]`.
     """
@@ -55,6 +56,7 @@ class DaemonProcess:
     directory: Path
     options: str = ""
     script: str | None = None
+    admin_options: str = ""
     process: subprocess.Popen[bytes] | None = None
     seen_pids: set[int] = field(default_factory=set[int])
 
@@ -81,7 +83,7 @@ class DaemonProcess:
             f"zone_directory: {json.dumps(str(self.zones))}\n"
             f"state_directory: {json.dumps(str(self.state))}\n"
             "listen: ['127.0.0.1@0']\n"
-            "admin:\n  listen: 127.0.0.1@0\n"
+            f"admin:\n  listen: 127.0.0.1@0\n{self.admin_options}"
             "watch_interval: 0.1\n"
             f"{self.options}"
         )
@@ -195,10 +197,14 @@ def list_items(report: Report, key: str) -> list[Report]:
 
 @contextmanager
 def run_daemon(
-    directory: Path, zones: dict[str, str], options: str = "", script: str | None = None
+    directory: Path,
+    zones: dict[str, str],
+    options: str = "",
+    script: str | None = None,
+    admin_options: str = "",
 ) -> Generator[DaemonProcess]:
     """Run a server on zone files: file name to text."""
-    daemon = DaemonProcess(directory, options, script)
+    daemon = DaemonProcess(directory, options, script, admin_options)
     daemon.zones.mkdir(parents=True, exist_ok=True)
     for name, text in zones.items():
         (daemon.zones / name).write_text(text)

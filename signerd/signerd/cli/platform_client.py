@@ -1,6 +1,7 @@
 """The API as the operator's commands use it: of the running server, of a named one, or in this process."""
 
 import json
+import ssl
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -145,11 +146,12 @@ def connect_platform(
     config = read_config(config_file, state_path)
     state = StateDirectory(config.state_directory)
     organisation = make_slug(config.organisation.name)
-    if url is None:
-        url = _find_running(state)
-    if url is not None:
+    server = _Server(url) if url is not None else _find_running(config, state)
+    if server is not None:
         token = _read_token(token_file or state.admin_token)
-        with httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        with httpx.Client(
+            base_url=server.url, transport=server.transport, timeout=TIMEOUT_SECONDS, trust_env=False
+        ) as client:
             yield PlatformClient(_make_remote_sender(client, token), organisation, state, is_local=False)
         return
     if not state.database.exists():
@@ -162,16 +164,40 @@ def connect_platform(
         raise CommandFailed(f"{error}, but it does not reply") from error
 
 
-def _find_running(state: StateDirectory) -> str | None:
-    """Give the URL of the server that runs on a state directory; None if none does."""
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """Where a server is, and how it is reached if not in the usual way."""
+
+    url: str
+    transport: httpx.BaseTransport | None = None
+
+
+def _find_running(config: Config, state: StateDirectory) -> _Server | None:
+    """Find the server that runs on a state directory; None if none does."""
     try:
         report = read_report(send_command(state.control_socket, "status"))
     except NotRunning:
         return None
+    admin = config.admin
+    if admin.socket is not None:
+        return _Server("http://local", httpx.HTTPTransport(uds=str(admin.socket)))
     if report.admin is None:
         raise CommandFailed("the server runs without its API; its log says why")
     host, _, port = report.admin.rpartition("@")
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if admin.certificate is None:
+        return _Server(f"http://{authority}")
+    if admin.client_authorities is not None:
+        raise CommandFailed("the API wants client certificates: set admin.socket, and commands use that")
+    return _Server(f"https://{authority}", httpx.HTTPTransport(verify=_trust_only(admin.certificate)))
+
+
+def _trust_only(certificate: Path) -> ssl.SSLContext:
+    """Trust exactly the server's own certificate, whatever name it is for: it is asked by its address."""
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not be an authority
+    return context
 
 
 def _read_token(file: Path) -> str:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from certificate import make_certificate
 from daemon_process import DaemonProcess, run_daemon
 from signerd.cli.main import make_app
 from signerd.config.state_directory import StateDirectory
@@ -163,3 +164,25 @@ def test_the_same_commands_ask_the_server_that_runs(daemon: DaemonProcess) -> No
     assert "Traceback" not in refused.stderr
     daemon.stop()
     assert "one" in run("project", "list")
+
+
+@pytest.mark.parametrize("way", ["tls", "socket"])
+def test_the_running_server_is_reached_by_tls_and_by_its_socket(tmp_path: Path, way: str) -> None:
+    certificate, key = make_certificate(tmp_path, "signerd.example.com")
+    admin = f"  certificate: {certificate}\n  key: {key}\n"
+    if way == "socket":
+        admin += f"  socket: {tmp_path}/api.sock\n"
+    with run_daemon(tmp_path / "daemon", {"example.com.zone": ZONE}, admin_options=admin) as daemon:
+        done = daemon.run_command("org", "list")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "local" in done.stdout
+        if way == "tls":
+            other = tmp_path / "other"
+            other.mkdir()
+            config = (daemon.directory / "signerd.yaml").read_text()
+            wrong = config.replace(str(certificate), str(make_certificate(other, "other.example.com")[0]))
+            (other / "signerd.yaml").write_text(wrong)
+            arguments = ["org", "list", "--config", str(other / "signerd.yaml")]
+            result = CliRunner().invoke(make_app(), arguments)
+            assert result.exit_code == 1
+            assert "CERTIFICATE_VERIFY_FAILED" in result.output
