@@ -108,6 +108,18 @@ def verify_chain(connection: Connection, chain: str, verifiers: Sequence[NoteVer
     return verifier.verify(walk_entries(connection, chain), read_head(connection, chain))
 
 
+def verify_newest(connection: Connection, chain: str, verifiers: Sequence[NoteVerifier]) -> ChainReport:
+    """Verify the newest part of a chain: what came since the last checkpoint but one.
+
+    Raises:
+        AuditChainBroken: An entry was changed, removed or moved; the message says which.
+    """
+    kept = list_checkpoints(connection, chain)[-2:]
+    after = kept[0].sequence if len(kept) == 2 else 0
+    verifier = ChainVerifier(chain, kept, verifiers)
+    return verifier.verify(walk_entries(connection, chain, after), read_head(connection, chain))
+
+
 def walk_entries(connection: Connection, chain: str, after: int = 0) -> Iterator[StoredEntry]:
     """Give the entries of a chain in order.
 

@@ -13,10 +13,9 @@ from signerd.platform.audit_chain import (
     compute_first_hash,
 )
 from signerd.platform.audit_entry import AuditEntry
-from signerd.platform.audit_log import AuditLog, list_chains, read_head, verify_chain
+from signerd.platform.audit_log import AuditLog, list_chains, read_head, verify_chain, verify_newest
 from signerd.platform.checkpoint import Checkpoint, CheckpointMalformed
 from signerd.platform.checkpoint_rows import list_verifiers, read_newest
-from signerd.platform.checkpoint_tree import grow_tree
 from signerd.platform.errors import AuditRefused
 from signerd.platform.signed_note import NoteRefused, NoteVerifier, open_note
 from signerd.platform.tables import audit_entries, audit_heads
@@ -37,7 +36,7 @@ class AuditStart:
         self._clock = clock
 
     def check_chains(self, *, acknowledge_break: bool) -> None:
-        """Verify each chain since its last checkpoint.
+        """Verify the newest part of each chain.
 
         Args:
             acknowledge_break: Record a break in the chain, as the first entry after it, and go on.
@@ -51,7 +50,7 @@ class AuditStart:
         for chain in chains:
             try:
                 with self._engine.connect() as connection:
-                    grow_tree(connection, chain, trusted)
+                    verify_newest(connection, chain, trusted)
             except AuditChainBroken as broken:
                 if not acknowledge_break:
                     raise AuditRefused(

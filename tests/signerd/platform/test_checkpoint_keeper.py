@@ -251,6 +251,17 @@ def test_a_cut_chain_can_be_acknowledged_too(log: Log, statement: str) -> None:
     assert log.verify().checkpoints >= 1
 
 
+def test_what_the_newest_checkpoint_covers_is_looked_at_too(log: Log) -> None:
+    log.fill(6)
+    log.sign()
+    log.fill(6)
+    log.sign()
+    log.start.check_chains(acknowledge_break=False)
+    log.spoil("DELETE FROM audit_entries WHERE chain = 'o-one' AND sequence = 12")
+    with pytest.raises(AuditRefused, match="o-one: entry 12 up to 12 were removed from the end"):
+        log.start.check_chains(acknowledge_break=False)
+
+
 def test_an_older_database_is_refused_until_accepted(log: Log) -> None:
     log.fill(6)
     log.sign()
