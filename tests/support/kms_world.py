@@ -29,7 +29,7 @@ class FakeClock:
 class MemorySink:
     """Keeps events of committed and other transactions alike; fails when told to."""
 
-    events: list[AuditEvent] = field(default_factory=list[AuditEvent])
+    events: list[AuditEvent] = field(default_factory=list[AuditEvent], repr=False)  # there may be many
     failure: Exception | None = None
     before: Callable[[AuditEvent], None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
