@@ -114,10 +114,11 @@ class ParentView:
         Returns:
             None as long as a server has one or has not said that it has none.
         """
-        if not self.is_complete or not self.ds_anywhere.isdisjoint(rdatas := list(rdatas)):
+        wanted = frozenset(rdatas)
+        if not self.is_complete or not self.ds_anywhere.isdisjoint(wanted):
             return None
         latest = now
-        for rdata in rdatas:
+        for rdata in wanted:
             if (sighting := self.sightings.get(rdata)) is not None:
                 leaves = sighting.leaves_caches_at
                 if leaves is None:

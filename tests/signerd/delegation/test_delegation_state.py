@@ -194,7 +194,7 @@ def test_signatures_and_keys_never_go_while_a_cache_may_have_a_ds(
         now += wait
         answers = say(*sets, at=now, ttl=ttl)
         view = view.take_in(answers, now)
-        for rdata in set().union(*(ds or set() for ds in sets)):
+        for rdata in set[bytes]().union(*(ds or set() for ds in sets)):
             uncertain.add(rdata)
             last_possible[rdata] = max(last_possible.get(rdata, 0), now + ttl)
         if None not in sets:
