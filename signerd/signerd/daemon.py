@@ -1,5 +1,6 @@
 """The control process: builds the parts, owns their tasks, and says what it does."""
 
+import errno
 import logging
 import os
 import signal
@@ -11,7 +12,7 @@ import trio
 
 from signerd.admin_server import start_admin
 from signerd.clock import Clock, SystemClock
-from signerd.config.options import Config
+from signerd.config.options import Config, LogFormat
 from signerd.config.state_directory import StateDirectory
 from signerd.config.zone_entries import list_entries
 from signerd.control.command_server import CommandServer
@@ -32,9 +33,10 @@ from signerd.key_desk import KeyDesk
 from signerd.log_output import set_up_logging
 from signerd.platform_parts import make_admin_parts
 from signerd.progress import TerminalProgress
+from signerd.serving_lock import is_served
 from signerd.state_lock import StateLocked, lock_state
 from signerd.status_report import ExpirationCache, StatusParts, list_unready, report_status
-from signerd.welcome import print_welcome
+from signerd.welcome import format_url, print_welcome
 from signerd.zone_workshop import ZoneWorkshop
 from signerd.zones.durable_file import replace_file
 from signerd.zones.fleet import FleetOptions, ZoneFleet
@@ -78,7 +80,7 @@ def run(
     Raises:
         StartRefused: Another server uses the state directory, or an address cannot be bound.
     """
-    set_up_logging(config.log)
+    set_up_logging(config.log.level, is_json=config.log.format is LogFormat.JSON)
     harden_process()
     look_for_cycles_seldom()
     state = StateDirectory(config.state_directory)
@@ -100,12 +102,13 @@ def _make_state_directory(state: StateDirectory) -> None:
         raise StartRefused(f"the state directory {state.path} cannot be made: {error.strerror}") from error
 
 
-def choose_addresses(config: Config, ports: Path) -> list[ListenAddress]:
+def choose_addresses(config: Config, ports: Path, *, is_shared: bool) -> list[ListenAddress]:
     """Give the addresses to answer on, each checked, with port 0 replaced by a free port.
 
     Args:
         config: With the addresses asked for.
         ports: File that keeps the numbers chosen for port 0, so that a restart answers on the same ones.
+        is_shared: Whether responders that an earlier control process left may be on the addresses.
 
     Raises:
         StartRefused: An address cannot be bound.
@@ -115,13 +118,16 @@ def choose_addresses(config: Config, ports: Path) -> list[ListenAddress]:
     for number, address in enumerate(config.listen):
         preferred = int(earlier[number]) if number < len(earlier) and earlier[number].isdigit() else None
         try:
-            final = reserve_port(address, preferred)
-            check_bindable(final)
+            final = reserve_port(address, preferred, is_shared=is_shared)
+            check_bindable(final, is_shared=is_shared)
         except OSError as error:
             if config.may_skip(address):
                 logger.warning("no IPv6 on this machine: queries are not answered on %s", address)
                 continue
-            raise StartRefused(f"cannot answer on {address}: {error.strerror or error}") from error
+            reason = error.strerror or str(error)
+            if error.errno == errno.EADDRINUSE:
+                reason += "; `ss -lnutp` shows by which program"
+            raise StartRefused(f"cannot answer on {address}: {reason}") from error
         chosen.append(final)
     numbers = [str(address.port) for address in chosen]
     if numbers != earlier:
@@ -151,7 +157,9 @@ class Daemon:
         )
         self._keys = KeyDesk(self._holder, self._workshop.forget_keys)
         self._expirations = ExpirationCache()
-        self._addresses = choose_addresses(config, self._state.run / "ports")
+        self._addresses = choose_addresses(
+            config, self._state.run / "ports", is_shared=is_served(self._state.published)
+        )
         self._pool = ResponderPool(
             make_command(
                 published=self._state.published,
@@ -311,8 +319,10 @@ class Daemon:
         with trio.move_on_after(WELCOME_SECONDS):
             await self._pool.wait_until_serving(serials)
         failed = [keeper.entry.text for keeper in keepers if keeper.state.published is None]
+        is_tls = self._config.admin.certificate is not None
+        admin = None if self._admin is None else format_url(self._admin, is_tls=is_tls)
         try:
-            print_welcome(sys.stdout, self._addresses, self._admin, self._state, published, failed)
+            print_welcome(sys.stdout, self._addresses, admin, self._state, published, failed)
         except OSError as error:  # a closed pipe, or a file on a full disk: no reason to stop serving
             logger.warning("the first words could not be printed: %s", error)
 
@@ -323,7 +333,9 @@ def _count_cores() -> int:
 
 def _list_responder_options(config: Config) -> list[str]:
     responders, tcp = config.responders, config.tcp
-    options = ["--udp-octets", str(responders.edns_udp_size), "--log-level", config.log.level.upper()]
+    options = ["--udp-octets", str(responders.edns_udp_size)]
+    options += ["--cache-octets", str(responders.answer_cache_size)]
+    options += ["--log-level", config.log.level.upper(), "--log-format", config.log.format]
     options += ["--tcp-connections", str(tcp.max_connections)]
     options += ["--tcp-connections-per-client", str(tcp.max_connections_per_address)]
     options += ["--tcp-idle-seconds", str(tcp.idle_timeout)]

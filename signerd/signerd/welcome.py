@@ -17,7 +17,7 @@ MAX_SHOWN_ZONES = 20  # an operator with more looks at `signerd status`
 def print_welcome(
     output: TextIO,
     addresses: Sequence[ListenAddress],
-    admin: ListenAddress | None,
+    admin: str | None,
     state: StateDirectory,
     zones: Sequence[Zone | None],
     unpublished: Sequence[str],
@@ -27,7 +27,7 @@ def print_welcome(
     Args:
         output: Standard output.
         addresses: Where queries are answered.
-        admin: Where the admin API answers; None if it does not.
+        admin: URL of the admin API; None if it does not.
         state: Where the token for it is.
         zones: The published ones.
         unpublished: Names of zones that are not.
@@ -35,10 +35,12 @@ def print_welcome(
     served = [zone for zone in zones if zone is not None]
     lines = ["", f"signerd answers on {', '.join(map(str, addresses))} (UDP and TCP)"]
     if admin is not None:
-        lines.append(f"admin API: http://{admin.host}:{admin.port}/ (token in {state.admin_token})")
+        lines.append(f"admin API: {admin} (token in {state.admin_token})")
     for zone in served[:MAX_SHOWN_ZONES]:
-        lines += ["", f"zone {format_zone_name(zone.origin)}, serial {zone.serial}; DS for the parent:"]
-        lines += [f"  {line}" for line in format_ds(zone).splitlines()]
+        ds = format_ds(zone).splitlines()
+        what = "DS for the parent:" if ds else "not signed"
+        lines += ["", f"zone {format_zone_name(zone.origin)}, serial {zone.serial}; {what}"]
+        lines += [f"  {line}" for line in ds]
     if len(served) > MAX_SHOWN_ZONES:
         lines.append(f"and {len(served) - MAX_SHOWN_ZONES} more zones: see 'signerd status'")
     lines += [f"zone {name} could not be published: see above" for name in unpublished]
@@ -48,6 +50,12 @@ def print_welcome(
         lines += ["", f"try: dig @{first.host} -p {first.port} +dnssec {name} SOA"]
     output.write("\n".join(lines) + "\n")
     output.flush()
+
+
+def format_url(address: ListenAddress, *, is_tls: bool) -> str:
+    """Give the URL of an HTTP server."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{'https' if is_tls else 'http'}://{host}:{address.port}/"
 
 
 def format_ds(zone: Zone) -> str:

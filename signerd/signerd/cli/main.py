@@ -33,6 +33,7 @@ def make_app() -> typer.Typer:
         name=PROGRAM,
         no_args_is_help=True,
         add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )

@@ -114,8 +114,8 @@ class CommandServer:
             case {"command": "reload"}:
                 return _describe_outcomes(await self._zones.reload(None))
             case {"command": "forget", "zone": str() as zone}:
-                logger.info("zone %s is forgotten by command", zone)
                 await self._zones.forget(parse_zone_name(zone))
+                logger.info("zone %s is forgotten by command", zone)
                 return {"message": f"zone {zone} is no longer served; its keys are kept"}
             case {"command": "clock_accept"}:
                 return await self._accept_clock()

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import resource
 import signal
 import time
@@ -13,6 +14,7 @@ import trio
 
 from signerd.dns.chaos import MAX_TEXT_OCTETS, ServerTexts
 from signerd.dns.edns import DEFAULT_UDP_OCTETS, MIN_UDP_OCTETS
+from signerd.log_output import set_up_logging
 from signerd.responder.responder import DEFAULT_CACHE_OCTETS, ResponderOptions
 from signerd.responder.service import ResponderService, Sockets
 from signerd.responder.sockets import BadAddress, adopt, bind_tcp, bind_udp, parse_address
@@ -47,6 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--tcp-idle-seconds", type=float, default=limits.idle_seconds, metavar="S")
     add("--tcp-write-seconds", type=float, default=limits.write_seconds, metavar="S")
     add("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    add("--log-format", default="console", choices=("console", "json"))
     return parser
 
 
@@ -96,9 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("nothing to answer on: give --listen, --udp-fd or --tcp-fd")
     if not MIN_UDP_OCTETS <= arguments.udp_octets <= MAX_UDP_OCTETS:
         parser.error(f"--udp-octets must be {MIN_UDP_OCTETS} to {MAX_UDP_OCTETS}")
-    logging.basicConfig(
-        level=arguments.log_level, format="%(asctime)s responder[%(process)d] %(levelname)s %(message)s"
-    )
+    set_up_logging(arguments.log_level, is_json=arguments.log_format == "json", process=os.getpid())
     # Queries of clients are nobody else's business, in a core file least of all.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Ctrl-C and a closed terminal reach the whole process group; the control process decides what ends.

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from signerd.responder.responder import Responder, ResponderOptions
 from signerd.responder.sockets import name_address, prepare_tcp, prepare_udp
 from signerd.responder.tcp import TcpLimits, TcpServer
 from signerd.responder.udp import drain, serve_udp
+from signerd.serving_lock import hold_serving_lock
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class ResponderService:
         self.responder = Responder(options, monotonic)
         self._tcp = TcpServer(self.responder, limits)
         self._link = None if control_socket is None else ControlLink(control_socket, self)
+        self._published = published
         self._loader = ZoneLoader(published, self._replace_zones, self._report)
         self._sockets = Sockets((), ())
         self._draining = trio.Event()
@@ -74,7 +77,10 @@ class ResponderService:
         """
         await self._loader.refresh()
         self._sockets = sockets = open_sockets()
-        try:
+        with ExitStack() as stack:
+            for sock in (*sockets.udp, *sockets.tcp):
+                stack.enter_context(sock)
+            self._show_presence(stack)
             for sock in sockets.udp:
                 prepare_udp(sock)
             for sock in sockets.tcp:
@@ -95,9 +101,13 @@ class ResponderService:
             for sock in sockets.udp:
                 while drain(sock, self.responder):
                     pass
-        finally:
-            for sock in (*sockets.udp, *sockets.tcp):
-                sock.close()
+
+    def _show_presence(self, stack: ExitStack) -> None:
+        """Hold the serving lock; opened after the sockets, since a dying process closes in that order."""
+        try:
+            stack.enter_context(hold_serving_lock(self._published))
+        except OSError as error:
+            logger.warning("a restarted control process will not know this one: %s", error)
 
     def drain(self) -> None:
         """Answer what has arrived, then let `run` end."""

@@ -366,3 +366,10 @@ def test_every_command_has_help() -> None:
     ):
         result = run(*command.split(), "--help")
         assert (result.exit_code, "Usage: " in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["run", "-h"], ["config", "check", "-h"]])
+def test_help_has_a_short_form(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout

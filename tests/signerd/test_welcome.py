@@ -1,0 +1,46 @@
+"""The first words of a server."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from answering import read_zone
+from signerd.config.state_directory import StateDirectory
+from signerd.control.responder_pool import ListenAddress
+from signerd.welcome import format_url, print_welcome
+
+UNSIGNED = "@ 300 SOA ns h 7 3600 600 86400 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "is_tls", "url"),
+    [
+        (ListenAddress("127.0.0.1", 8053), False, "http://127.0.0.1:8053/"),
+        (ListenAddress("::1", 443), True, "https://[::1]:443/"),
+    ],
+)
+def test_the_url_can_be_given_to_curl(address: ListenAddress, is_tls: bool, url: str) -> None:
+    assert format_url(address, is_tls=is_tls) == url
+
+
+def test_a_zone_without_keys_is_said_to_be_unsigned_and_a_failed_one_to_have_failed(tmp_path: Path) -> None:
+    output = io.StringIO()
+    print_welcome(
+        output,
+        [ListenAddress("127.0.0.1", 5300)],
+        "http://127.0.0.1:8053/",
+        StateDirectory(tmp_path),
+        [read_zone(UNSIGNED, "plain.test.")],
+        ["bad.test"],
+    )
+    assert output.getvalue().splitlines() == [
+        "",
+        "signerd answers on 127.0.0.1@5300 (UDP and TCP)",
+        f"admin API: http://127.0.0.1:8053/ (token in {tmp_path / 'admin.token'})",
+        "",
+        "zone plain.test, serial 7; not signed",
+        "zone bad.test could not be published: see above",
+        "",
+        "try: dig @127.0.0.1 -p 5300 +dnssec plain.test SOA",
+    ]
