@@ -121,7 +121,7 @@ def choose_addresses(config: Config, ports: Path, *, is_shared: bool) -> list[Li
             final = reserve_port(address, preferred, is_shared=is_shared)
             check_bindable(final, is_shared=is_shared)
         except OSError as error:
-            if config.may_skip(address):
+            if config.may_skip(address) and error.errno != errno.EADDRINUSE:
                 logger.warning("no IPv6 on this machine: queries are not answered on %s", address)
                 continue
             reason = error.strerror or str(error)
