@@ -1,5 +1,7 @@
 """`signerd secret` against a running server."""
 
+import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Generator
@@ -98,3 +100,34 @@ def test_refusals_are_one_line_and_hold_no_value(server: DaemonProcess) -> None:
     signerd(server, "secret", "put", "/app/nul", "--key", key, given=b"a\0b")
     error = signerd(server, "secret", "exec", "/app/nul", "--", "true", status=1).stderr
     assert b"NUL" in error
+
+
+def talk_on_terminal(server: DaemonProcess, answer: bytes, *arguments: str) -> bytes:
+    """Run a command on a terminal of its own, answer its question, and give what was shown."""
+    environment = {"SIGNERD_CONFIG": str(server.directory / "signerd.yaml"), "PATH": "/usr/bin:/bin"}
+    controller, terminal = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "signerd.cli", *arguments],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal ends with the process
+        while part := os.read(controller, 4096):
+            if b"terminal?" in shown + part and b"terminal?" not in shown:
+                os.write(controller, answer + b"\n")
+            shown += part
+    os.close(controller)
+    process.wait(timeout=60)
+    return shown
+
+
+def test_a_terminal_shows_a_value_only_after_a_yes(server: DaemonProcess) -> None:
+    signerd(server, "secret", "put", "/app/x", "--key", make_key(server), given=b"value-of-x")
+    assert b"value-of-x" not in talk_on_terminal(server, b"n", "secret", "get", "/app/x")
+    assert b"value-of-x" in talk_on_terminal(server, b"y", "secret", "get", "/app/x")
+    assert b"value-of-x" in talk_on_terminal(server, b"", "secret", "get", "/app/x", "--show")
