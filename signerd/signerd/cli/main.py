@@ -1,34 +1,45 @@
 """The command `signerd`."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from signerd.cli.audit_commands import add_audit_commands
-from signerd.cli.clock_commands import add_clock_commands
 from signerd.cli.command_errors import PROGRAM
-from signerd.cli.config_commands import add_config_commands
-from signerd.cli.delegation_commands import add_ds
-from signerd.cli.dump import add_dump
-from signerd.cli.kms_commands import add_kms_commands
-from signerd.cli.openapi_command import add_openapi
-from signerd.cli.org_commands import add_org_commands
-from signerd.cli.project_commands import add_project_commands
-from signerd.cli.region_commands import add_region_commands
-from signerd.cli.role_commands import add_role_commands
-from signerd.cli.run import add_run
-from signerd.cli.secret_commands import add_secret_commands
-from signerd.cli.status import add_status
-from signerd.cli.token_commands import add_token_commands
-from signerd.cli.zone_commands import add_zone_commands
 
 INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
 
 
-def make_app() -> typer.Typer:
-    """Build the command line with all command groups."""
+_GROUPS: Mapping[str, str] = {  # what is added, and the first words on the command line that need it
+    "run:add_run": "run",
+    "status:add_status": "status",
+    "delegation_commands:add_ds": "ds",
+    "dump:add_dump": "dump",
+    "zone_commands:add_zone_commands": "reload forget",
+    "config_commands:add_config_commands": "config",
+    "clock_commands:add_clock_commands": "clock",
+    "audit_commands:add_audit_commands": "audit",
+    "openapi_command:add_openapi": "openapi",
+    "kms_commands:add_kms_commands": "seal unseal kms",
+    "org_commands:add_org_commands": "org user",
+    "project_commands:add_project_commands": "project",
+    "region_commands:add_region_commands": "region",
+    "role_commands:add_role_commands": "role",
+    "secret_commands:add_secret_commands": "secret",
+    "token_commands:add_token_commands": "token",
+}
+
+
+def make_app(word: str | None = None) -> typer.Typer:
+    """Build the command line.
+
+    Args:
+        word: The only command or group that is needed: the others are not imported, which takes most of the
+            time of a short command. None, and a word that is unknown, builds all.
+    """
     app = typer.Typer(
         name=PROGRAM,
         no_args_is_help=True,
@@ -38,22 +49,10 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_take_global_options)
-    add_run(app)
-    add_status(app)
-    add_ds(app)
-    add_dump(app)
-    add_zone_commands(app)
-    add_config_commands(app)
-    add_clock_commands(app)
-    add_audit_commands(app)
-    add_openapi(app)
-    add_kms_commands(app)
-    add_org_commands(app)
-    add_project_commands(app)
-    add_region_commands(app)
-    add_role_commands(app)
-    add_secret_commands(app)
-    add_token_commands(app)
+    needed = [group for group, words in _GROUPS.items() if word in words.split()]
+    for group in needed or _GROUPS:
+        module, _, adder = group.partition(":")
+        getattr(import_module(f"signerd.cli.{module}"), adder)(app)
     return app
 
 
@@ -76,6 +75,6 @@ def _take_global_options(
 def main() -> None:
     """Run the command line; the entry point of the package."""
     try:
-        make_app()()
+        make_app(next(iter(sys.argv[1:]), None))()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

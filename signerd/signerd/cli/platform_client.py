@@ -9,21 +9,14 @@ from pathlib import Path
 from typing import Annotated, Protocol, cast
 
 import httpx
-import trio
 import typer
-from starlette.types import ASGIApp
 
-from signerd.api.application import make_application
 from signerd.cli.command_errors import CommandFailed
 from signerd.cli.config_option import read_config
 from signerd.cli.control_client import NotRunning, send_command
 from signerd.cli.status_report import read_report
-from signerd.clock import SystemClock
 from signerd.config.options import Config
 from signerd.config.state_directory import StateDirectory
-from signerd.custody import CustodyHolder
-from signerd.local_access import LocalAccess
-from signerd.platform_parts import make_admin_parts
 from signerd.state_lock import StateLocked, lock_state
 from signerd_kms.slug import make_slug
 
@@ -57,10 +50,14 @@ OrganisationOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-class _Sender(Protocol):
+class Sender(Protocol):
+    """Sends one request."""
+
     def __call__(
         self, method: str, path: str, headers: Mapping[str, str], body: object | None
-    ) -> httpx.Response: ...
+    ) -> httpx.Response:
+        """Give the response."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class PlatformClient:
         project: Likewise; None for none.
     """
 
-    send: _Sender
+    send: Sender
     organisation: str
     state: StateDirectory
     is_local: bool
@@ -159,7 +156,10 @@ def connect_platform(
     state.run.mkdir(exist_ok=True)
     try:
         with lock_state(state):
-            yield PlatformClient(_make_local_sender(config), organisation, state, is_local=True)
+            # imported only here: the whole server takes most of the time of a short command
+            from signerd.cli.local_api import make_local_sender
+
+            yield PlatformClient(make_local_sender(config), organisation, state, is_local=True)
     except StateLocked as error:
         raise CommandFailed(f"{error}, but it does not reply") from error
 
@@ -207,43 +207,12 @@ def _read_token(file: Path) -> str:
     return token
 
 
-def _make_remote_sender(client: httpx.Client, token: str) -> _Sender:
+def _make_remote_sender(client: httpx.Client, token: str) -> Sender:
     def send(method: str, path: str, headers: Mapping[str, str], body: object | None) -> httpx.Response:
         authorised = {**headers, "Authorization": f"Token {token}"}
         return client.request(method, path, headers=authorised, json=body)
 
     return send
-
-
-class _AlwaysReady:
-    def list_reasons(self) -> Sequence[str]:
-        return ()
-
-
-def _make_local_sender(config: Config) -> _Sender:
-    """Build the API in this process, with all rights for whoever runs it: same rules, same audit."""
-    clock = SystemClock()
-    holder = CustodyHolder(config, clock)
-    if not holder.open():
-        raise CommandFailed(str(holder.reason))
-    custody = holder.custody
-    access = LocalAccess(custody.store, custody.kms, custody.derive_pepper)
-    parts = replace(make_admin_parts(holder, clock, config.kms, _AlwaysReady()), access=access)
-    application = make_application(parts)
-
-    def send(method: str, path: str, headers: Mapping[str, str], body: object | None) -> httpx.Response:
-        return trio.run(_send_locally, application, method, path, headers, body)
-
-    return send
-
-
-async def _send_locally(
-    application: ASGIApp, method: str, path: str, headers: Mapping[str, str], body: object | None
-) -> httpx.Response:
-    transport = httpx.ASGITransport(application, client=("local", 0))
-    authorised = {**headers, "Authorization": "Token local"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://local") as client:
-        return await client.request(method, path, headers=authorised, json=body)
 
 
 def print_objects(objects: Sequence[Json], columns: Sequence[str], *, as_json: bool) -> None:
