@@ -19,6 +19,7 @@ from signerd.api.access import Access
 from signerd.api.audit_calls import AuditSource, list_audit_endpoints
 from signerd.api.client_address import ClientAddresses
 from signerd.api.dispatcher import CallLimits, Dispatcher
+from signerd.api.dnssec_endpoints import OpenDnssec, list_dnssec_endpoints
 from signerd.api.error_response import INTERNAL_ERROR, render_message
 from signerd.api.health import HealthEndpoints, Readiness
 from signerd.api.kms_backend import OpenKms
@@ -51,6 +52,7 @@ class AdminParts:
     kms: OpenKms
     secrets: OpenSecrets
     now: Callable[[], int]
+    dnssec: OpenDnssec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
         *list_audit_endpoints(parts.audit_log),
         *list_secret_endpoints(parts.secrets, parts.now),
     ]
+    if parts.dnssec is not None:
+        endpoints += list_dnssec_endpoints(parts.dnssec)
     return [*endpoints, *list_document_endpoints(endpoints, version("signerd"))]
 
 

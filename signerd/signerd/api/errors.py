@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from signerd.platform import errors as platform
+from signerd.zone_dnssec import errors as dnssec
 from signerd_kms import errors as kms
 from signerd_secrets import errors as secrets
 
@@ -148,6 +149,9 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     kms.LastSeal: 409,
     kms.AuditNotWritten: 500,
     kms.StoreUnavailable: 503,
+    dnssec.DnssecError: 500,
+    dnssec.DnssecKeyRefused: 400,
+    dnssec.DnssecZoneUnknown: 404,
     secrets.SecretsError: 500,
     secrets.InvalidPath: 400,
     secrets.InvalidValue: 400,
@@ -165,6 +169,7 @@ COMPONENT_ERRORS: Final[tuple[type[Exception], ...]] = (
     ApiError,
     platform.PlatformError,
     kms.KmsError,
+    dnssec.DnssecError,
     secrets.SecretsError,
 )
 """Root errors; all classes below them stand in the table."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, Row, insert, select
 
@@ -35,6 +35,7 @@ ZSK_FLAGS = 256
 BY = Attribution(None, via="dns-dnssec")  # in the KMS's audit entries: a background job
 ZSK_PURPOSE = "dnssec-zsk"
 ACTIVE = "active"
+OUTGOING = "outgoing"  # of a KSK: signs until the parent points to it no more, but asks for no DS
 _MOST_NAMES = 1000  # of unusable keys that block `DNSSEC <zone>`; beyond, something else is wrong
 _MOST_TRIES = 100  # at a key tag that is free: each fails with a probability below one in a thousand
 
@@ -72,6 +73,34 @@ class ZoneKeyStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._loaded: dict[Name, ZoneKeys] = {}
+        self._chosen: dict[Name, tuple[tuple[tuple[str, str], ...], ZoneKeys]] = {}
+
+    def load(self, zone: Name, *, announce: bool) -> ZoneKeys:
+        """Give the keys of a zone whose KSKs are chosen elsewhere, as they are chosen now.
+
+        Args:
+            zone: The apex.
+            announce: Whether CDS and CDNSKEY ask the parent for the DS.
+
+        Raises:
+            KeyUnusable: No KSK is chosen.
+            KmsError: The KMS is sealed or cannot write.
+            WrongPrivateKey: What is stored was tampered with.
+        """
+        with self._lock:
+            rows = self._read_rows(zone)
+            if not any(row.role == "ksk" for row in rows):
+                raise KeyUnusable("no KSK is chosen")
+            looks = tuple((str(row.id), str(row.state)) for row in rows)
+            known = self._chosen.get(zone)
+            if known is None or known[0] != looks:
+                keys = self._load_rows(zone, rows)
+                looks = tuple((str(row.id), str(row.state)) for row in self._read_rows(zone))
+                known = self._chosen[zone] = looks, keys
+            keys = known[1]
+        if not announce:
+            return replace(keys, key_set=replace(keys.key_set, announced=()))
+        return keys
 
     def ensure(self, zone: Name, key_type: KeyType, kms_key: str | None) -> ZoneKeys:
         """Give the keys of a zone; make those that it does not have yet.
@@ -99,6 +128,7 @@ class ZoneKeyStore:
         """Drop all keys from memory, as sealing asks for."""
         with self._lock:
             self._loaded.clear()
+            self._chosen.clear()
 
     def _load_or_make(self, zone: Name, key_type: KeyType, kms_key: str | None) -> ZoneKeys:
         rows = self._read_rows(zone)
@@ -106,25 +136,42 @@ class ZoneKeyStore:
         if not ksk_rows:
             self._make_ksk(zone, key_type, kms_key)
             ksk_rows = [row for row in self._read_rows(zone) if row.role == "ksk"]
-        ksks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in ksk_rows]
         self._warn_of_other_wishes(zone, ksk_rows, key_type, kms_key)
-        if not any(row.role == "zsk" for row in rows):
-            self._make_zsk(zone, ksks)
+        return self._load_rows(zone, self._read_rows(zone))
+
+    def _load_rows(self, zone: Name, rows: Sequence[Row[tuple[object, ...]]]) -> ZoneKeys:
+        """Load what the rows say; each algorithm without a ZSK gets one (RFC 4035, section 2.2)."""
+        ksk_rows = [row for row in rows if row.role == "ksk"]
+        ksks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in ksk_rows]
+        algorithms = {key.algorithm for key in ksks}
+        lacking = algorithms - {row.algorithm for row in rows if row.role == "zsk"}
+        for algorithm in sorted(lacking):
+            self._make_zsk(
+                zone, algorithm, [DnsKey(row.flags, row.algorithm, row.public_key) for row in rows]
+            )
+        if lacking:
             rows = self._read_rows(zone)
-        zsk_rows = [row for row in rows if row.role == "zsk"]
+        zsk_rows = [row for row in rows if row.role == "zsk" and row.algorithm in algorithms]
         signing_keys: list[SigningKey] = []
         for key, row in zip(ksks, ksk_rows, strict=True):
-            self._kms.bind_zone(self._scope, KeyIdentity(str(row.kms_key_identity)), zone, by=BY)
-            signing_keys.append(KmsSigningKey(key, self._make_kms_signer(zone, key, row)))
+            scope = self._find_scope(row)
+            self._kms.bind_zone(scope, KeyIdentity(str(row.kms_key_identity)), zone, by=BY)
+            signing_keys.append(KmsSigningKey(key, self._make_kms_signer(zone, key, row, scope)))
         zsks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in zsk_rows]
         for key, row in zip(zsks, zsk_rows, strict=True):
             signing_keys.append(self._load_zsk(zone, key, row))
+        announced = [key for key, row in zip(ksks, ksk_rows, strict=True) if row.state == ACTIVE]
         return ZoneKeys(
-            KeySet.from_keys([*ksks, *zsks]),
+            KeySet((*ksks, *zsks), tuple(ksks), tuple(zsks), announced=tuple(announced)),
             signing_keys,
             tuple(ds for key in ksks for ds in make_ds_set(zone, key)),
             {key.key_tag: row.kms_key_identity for key, row in zip(ksks, ksk_rows, strict=True)},
         )
+
+    def _find_scope(self, row: Row[tuple[object, ...]]) -> Scope:
+        if row.kms_organisation is None:
+            return self._scope
+        return Scope(row.kms_organisation, row.kms_region, row.kms_project)
 
     def _warn_of_other_wishes(
         self, zone: Name, ksk_rows: Sequence[Row[tuple[object, ...]]], key_type: KeyType, kms_key: str | None
@@ -144,7 +191,7 @@ class ZoneKeyStore:
         table = zone_signing_keys
         query = (
             select(table)
-            .where(table.c.zone == format_name(zone), table.c.state == ACTIVE)
+            .where(table.c.zone == format_name(zone), table.c.state.in_((ACTIVE, OUTGOING)))
             .order_by(table.c.created_at, table.c.id)
         )
         with self._engine.connect() as connection:
@@ -197,10 +244,12 @@ class ZoneKeyStore:
                 return key
         raise KeyUnusable(f"{_MOST_NAMES} unusable KMS keys are named {base!r}")
 
-    def _make_kms_signer(self, zone: Name, dnskey: DnsKey, row: Row[tuple[object, ...]]) -> "_KmsSign":
+    def _make_kms_signer(
+        self, zone: Name, dnskey: DnsKey, row: Row[tuple[object, ...]], scope: Scope
+    ) -> "_KmsSign":
         return _KmsSign(
             self._kms,
-            self._scope,
+            scope,
             KeyIdentity(str(row.kms_key_identity)),
             int(row.kms_key_version),
             {"zone": _format_zone(zone), "keyTag": str(dnskey.key_tag)},
@@ -208,8 +257,7 @@ class ZoneKeyStore:
 
     # ZSK
 
-    def _make_zsk(self, zone: Name, others: Sequence[DnsKey]) -> None:
-        algorithm = others[0].algorithm
+    def _make_zsk(self, zone: Name, algorithm: int, others: Sequence[DnsKey]) -> None:
         for _ in range(_MOST_TRIES):
             private_key = generate_private_key(algorithm)
             dnskey = read_public_half(private_key, ZSK_FLAGS)

@@ -18,6 +18,9 @@ zone_signing_keys = Table(
     Column("key_tag", Integer, nullable=False),
     Column("kms_key_identity", Text),  # of a KSK: where its private part is
     Column("kms_key_version", Integer),
+    Column("kms_organisation", Text),  # where the KMS key lives; NULL: with the keys of the deployment
+    Column("kms_region", Text),
+    Column("kms_project", Text),
     Column("wrapped", LargeBinary),  # of a ZSK: its private part, wrapped by the KMS
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),  # seconds since 1970, UTC
@@ -44,3 +47,29 @@ clock_marks = Table(
     Column("name", Text, primary_key=True),
     Column("at", BigInteger, nullable=False),  # seconds since 1970, UTC
 )
+
+# DNSSEC of the zones of the API: what was decided, and what the parent said.
+dns_dnssec = Table(
+    "dns_dnssec",
+    metadata,
+    Column("zone", Text, primary_key=True),  # presentation form, lower case, with the final dot
+    Column("zone_identity", Text, nullable=False),
+    Column("organisation", Text, nullable=False),
+    Column("project", Text),
+    Column("state", Text, nullable=False),
+    Column("region_text", Text, nullable=False),  # as the caller wrote it
+    Column("region", Text, nullable=False),
+    Column("kms_key", Text, nullable=False),
+    Column("requested_by", Text),
+    Column("enabled_at", BigInteger, nullable=False),
+    Column("last_signed_at", BigInteger),
+    Column("sign_error", Text),
+    Column("sign_error_since", BigInteger),
+    Column("signatures_until", BigInteger),
+    Column("next_probe_at", BigInteger),  # NULL: the parent is not asked
+    Column("is_delegated", Integer, nullable=False),
+    Column("parent", Text, nullable=False),  # JSON object: answers, sightings, problem
+    Column("updated_at", BigInteger, nullable=False),
+    CheckConstraint("state IN ('signed', 'awaiting', 'unsigning', 'off')", name="state_known"),
+)
+Index("ix_dns_dnssec_next_probe_at", dns_dnssec.c.next_probe_at)

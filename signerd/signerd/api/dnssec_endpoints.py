@@ -1,0 +1,130 @@
+"""`/v1/dns/zones/{zone}/dnssec`: turning DNSSEC on and off, and how it stands."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from signerd.api.call import Call
+from signerd.api.dnssec_views import DnssecBody, render_status
+from signerd.api.errors import InvalidBody, PartNotAvailable
+from signerd.api.reply import Reply
+from signerd.api.route import Endpoint
+from signerd.api.wire import WireModel
+from signerd.platform.gate import Gate
+from signerd.platform.region import get_region
+from signerd.platform.rights import DNS_ZONE, KMS_KEY
+from signerd.zone_dnssec.management import DnssecManagement, Wish
+from signerd.zone_dnssec.settings import ZonePlace
+from signerd_kms.errors import KeyUnknown
+from signerd_kms.key import Key
+
+PATH: Final = "/v1/dns/zones/{zone}/dnssec"
+
+FindZone = Callable[[Call], ZonePlace]
+"""Finds the zone that a path names by identity or name in the scope of the call; raises if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class DnssecBackend:
+    """What the calls work with."""
+
+    management: DnssecManagement
+    find_zone: FindZone
+
+
+OpenDnssec = Callable[[], DnssecBackend]
+"""Gives the backend; raises PartNotAvailable while there is none."""
+
+
+class DnssecRequest(WireModel):
+    """Where the KSK is to be, and which key of the KMS it is."""
+
+    region: str
+    kms_key_identity: str | None = None
+
+
+class _DnssecCalls:
+    def __init__(self, open_dnssec: OpenDnssec) -> None:
+        self._open = open_dnssec
+
+    def get(self, call: Call) -> Reply:
+        backend, zone = self._find(call, "read")
+        return Reply(body=render_status(zone, backend.management.show(zone)))
+
+    def enable(self, call: Call) -> Reply:
+        backend, zone = self._find(call, "update")
+        request = call.read(DnssecRequest)
+        if not request.region:
+            raise InvalidBody("region: is required")
+        with backend.management.store.read() as connection:
+            region = get_region(connection, request.region)
+        if not region.is_kms_available:
+            raise PartNotAvailable("the KMS is not available in this region")
+
+        def require_sign(key: Key) -> None:
+            # what the caller may not use looks exactly like what is not there
+            if not call.rights.allows(KMS_KEY, "sign", key.identity):
+                raise KeyUnknown(f"no key {key.identity}")
+
+        wish = Wish(
+            request.region,
+            region.record.identity,
+            request.kms_key_identity or None,
+            require_sign,
+            lambda: call.rights.require(KMS_KEY, "create"),
+        )
+        status = backend.management.enable(zone, wish, call.attribution)
+        return Reply(body=render_status(zone, status))
+
+    def disable(self, call: Call) -> Reply:
+        backend, zone = self._find(call, "update")
+        backend.management.disable(zone, call.attribution)
+        return Reply(204)
+
+    def _find(self, call: Call, verb: str) -> tuple[DnssecBackend, ZonePlace]:
+        backend = self._open()
+        zone = backend.find_zone(call)
+        call.rights.require(DNS_ZONE, verb, zone.identity)
+        return backend, zone
+
+
+def list_dnssec_endpoints(open_dnssec: OpenDnssec) -> list[Endpoint]:
+    """Give the calls. Reading and turning off work with the KMS off: they need no key."""
+    calls = _DnssecCalls(open_dnssec)
+    shared = (401, 403, 404, 503)
+    return [
+        Endpoint(
+            "GET",
+            PATH,
+            calls.get,
+            "dns:ReadDnssec",
+            "How DNSSEC of a zone stands",
+            gates=(Gate.DNS,),
+            resource_type=DNS_ZONE,
+            response=DnssecBody,
+            statuses=(200, 400, *shared),
+        ),
+        Endpoint(
+            "PUT",
+            PATH,
+            calls.enable,
+            "dns:EnableDnssec",
+            "Turn DNSSEC on, or change the key",
+            gates=(Gate.DNS, Gate.KMS),
+            resource_type=DNS_ZONE,
+            request=DnssecRequest,
+            response=DnssecBody,
+            statuses=(200, 400, 409, *shared),
+            is_expensive=True,
+        ),
+        Endpoint(
+            "DELETE",
+            PATH,
+            calls.disable,
+            "dns:DisableDnssec",
+            "Turn DNSSEC off",
+            gates=(Gate.DNS,),
+            resource_type=DNS_ZONE,
+            statuses=(204, 400, 409, *shared),
+        ),
+    ]
