@@ -1,7 +1,7 @@
 """Rows of secrets and their versions. Every function asks for the scope: nothing is found outside it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol, cast
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
@@ -64,6 +64,13 @@ def read_secret(connection: Connection, scope: Scope, path: SecretPath) -> Secre
     if row is None:
         raise SecretUnknown("no such secret")
     return decode(cast("SecretRow", row), scope)
+
+
+def list_bound_paths(connection: Connection, scope: Scope, key: KeyIdentity) -> Iterator[SecretPath]:
+    """Give the paths of all secrets that are bound to a key, in order."""
+    statement = select(secrets.c.path).where(*in_scope(scope), secrets.c.kms_key == key)
+    for path in connection.execute(statement.order_by(secrets.c.path)).scalars():
+        yield SecretPath(path)
 
 
 def read_versions(connection: Connection, secret: Secret) -> tuple[SecretVersion, ...]:

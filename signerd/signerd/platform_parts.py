@@ -46,6 +46,10 @@ class PlatformParts:
         custody = self._open_custody()
         return parts.PlatformParts(custody.store, custody.kms, custody.derive_pepper)
 
+    def require_open(self) -> None:
+        """Do nothing while keys can be used."""
+        self._open().require_open()
+
     def hold(self) -> AbstractContextManager[object]:
         """Read with one connection until the block ends."""
         return self._open().hold()

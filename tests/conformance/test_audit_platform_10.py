@@ -192,7 +192,7 @@ async def test_10_without_filters_pages_count_the_whole_log(client: httpx.AsyncC
 async def test_10_malformed_numbers_are_400(client: httpx.AsyncClient, query: str) -> None:
     response = await client.get(f"/v1/audit?{query}")
     assert response.status_code == 400
-    assert response.json().keys() == {"message", "requestId"}
+    assert response.json().keys() == {"message", "code", "requestId"}
 
 
 @pytest.mark.parametrize(

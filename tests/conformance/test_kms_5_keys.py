@@ -14,7 +14,6 @@ from signerd.platform.organisation import set_gate
 from signerd.platform.region import create_region
 from signerd.platform.tables import audit_entries
 from signerd_kms.attribution import NOBODY
-from signerd_kms.key import KeyIdentity, Scope
 
 DAY: Final = 86_400
 FAST_TYPES: Final = [
@@ -348,19 +347,6 @@ async def test_5_delete_schedules_30_days_ahead_and_repeating_leaves_the_date(pl
     platform.deployment.clock.seconds += DAY
     assert read_object(await admin.send("DELETE", path_of(key)), 200) == first
     assert await admin.get(path_of(key)) == first
-
-
-async def test_extension_what_depends_on_a_key_is_shown_while_it_is_pending_deletion(
-    platform: PlatformApi,
-) -> None:
-    admin, kms = platform.admin, platform.deployment.kms
-    key = await make_key(admin, "ksk", keyType="ecdsa-p256")
-    scope = Scope(platform.deployment.platform.organisation, platform.deployment.platform.region)
-    kms.bind_zone(scope, KeyIdentity(text_of(key, "identity")), b"\x07example\x03com\x00", by=NOBODY)
-    assert "dependents" not in await admin.get(path_of(key))
-    deleted = read_object(await admin.send("DELETE", path_of(key)), 200)
-    assert deleted["dependents"] == [{"type": "dns_zone", "name": "example.com"}]
-    assert await admin.get(path_of(key)) == deleted
 
 
 @pytest.mark.parametrize(("days", "date"), [(7, "2027-01-22T08:00:00Z"), (30, "2027-02-14T08:00:00Z")])

@@ -264,7 +264,7 @@ async def test_checklist_too_many_requests_are_429_with_retry_after(
     assert statuses == [200, 200]
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) >= 1
-    assert refused.json().keys() == {"message", "requestId"}
+    assert refused.json().keys() == {"message", "code", "requestId"}
     assert cheap.status_code == (200 if path == "/v1/expensive" else 429)
 
 

@@ -24,6 +24,7 @@ from signerd.platform.principal import (
 )
 from signerd.platform.request_record import RequestRecord
 from signerd.platform.rights import Rights
+from signerd_kms.errors import Sealed
 
 TOKEN = "tc_pat_for_tests"  # noqa: S105
 ORGANISATION = Organisation("o-d9537foqog6c73bedc70", "Local", "local")
@@ -40,6 +41,11 @@ class FakeAccess:
     credential: Credential = Credential("c-1", CredentialKind.PERSONAL)  # noqa: RUF009  # frozen
     gates: Mapping[Gate, bool] = field(default_factory=lambda: dict.fromkeys(Gate, True))
     rights: Rights = field(default_factory=Rights.of_owner)
+    is_sealed: bool = False
+
+    def require_open(self) -> None:
+        if self.is_sealed:
+            raise Sealed("the KMS is sealed")
 
     def hold(self) -> AbstractContextManager[object]:
         return nullcontext()

@@ -105,7 +105,7 @@ def check_form(response: httpx.Response) -> None:
         check_times(response.json())
     if response.status_code >= 400:
         body = response.json()
-        assert body.keys() == {"message", "requestId"}
+        assert body.keys() == {"message", "code", "requestId"}
         assert body["requestId"] == response.headers["X-Request-Id"]
 
 

@@ -39,6 +39,15 @@ class Identity:
 class Access(Protocol):
     """Knows credentials, organisations, projects and rights. Called in worker threads, so it may block."""
 
+    def require_open(self) -> None:
+        """Do nothing if credentials can be checked now; the first check of every call.
+
+        Raises:
+            Sealed: The KMS is sealed.
+            PartNotAvailable: It could not be opened.
+        """
+        ...
+
     def hold(self) -> AbstractContextManager[object]:
         """Let all questions of this thread see one state, and cost less, until the block ends."""
         ...

@@ -20,7 +20,15 @@ from signerd.api.audit_calls import AuditSource, list_audit_endpoints
 from signerd.api.client_address import ClientAddresses
 from signerd.api.dispatcher import CallLimits, Dispatcher
 from signerd.api.dnssec_endpoints import OpenDnssec, list_dnssec_endpoints
-from signerd.api.error_response import INTERNAL_ERROR, render_message
+from signerd.api.error_response import (
+    INTERNAL_CODE,
+    INTERNAL_ERROR,
+    METHOD_NOT_ALLOWED,
+    METHOD_NOT_ALLOWED_CODE,
+    NOT_FOUND,
+    NOT_FOUND_CODE,
+    render_message,
+)
 from signerd.api.health import HealthEndpoints, Readiness
 from signerd.api.kms_backend import OpenKms
 from signerd.api.kms_endpoints import list_kms_endpoints
@@ -36,7 +44,10 @@ from signerd.api.secret_backend import OpenSecrets
 from signerd.api.secret_endpoints import list_secret_endpoints
 from signerd.api.transport import REQUEST_ID_STATE, Transport
 
-_MESSAGES: Final = {404: "not found", 405: "method not allowed"}
+_MESSAGES: Final = {
+    404: (NOT_FOUND, NOT_FOUND_CODE),
+    405: (METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED_CODE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +138,15 @@ async def _render_http_exception(request: Request, error: Exception) -> Response
     """Render what the router raises: 404 and 405."""
     if not isinstance(error, HTTPException):
         raise error
-    message = _MESSAGES.get(error.status_code, HTTPStatus(error.status_code).phrase.lower())
-    return render_message(error.status_code, message, _get_request_id(request), error.headers)
+    phrase = HTTPStatus(error.status_code).phrase.lower()
+    message, code = _MESSAGES.get(error.status_code, (phrase, INTERNAL_CODE))
+    return render_message(error.status_code, message, code, _get_request_id(request), error.headers)
 
 
 async def _render_internal_error(request: Request, error: Exception) -> Response:
     """Render a bug; the server logs it with its traceback, the client learns only the request's id."""
     del error
-    return render_message(500, INTERNAL_ERROR, _get_request_id(request))
+    return render_message(500, INTERNAL_ERROR, INTERNAL_CODE, _get_request_id(request))
 
 
 def _get_request_id(request: Request) -> str:

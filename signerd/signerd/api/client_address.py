@@ -21,18 +21,22 @@ class ClientAddresses:
         parsed = _parse(address)
         return parsed is not None and any(parsed in network for network in self._trusted)
 
-    def resolve(self, peer: str, forwarded: Sequence[str]) -> str:
+    def resolve(self, peer: str, forwarded: Sequence[str], real: Sequence[str] = ()) -> str:
         """Give the client's address.
 
         Args:
             peer: Other end of the connection.
             forwarded: All values of X-Forwarded-For; without a trusted peer they are anybody's words.
+            real: All values of X-Real-IP, which counts where there is no X-Forwarded-For.
 
         Returns:
             The last address before the trusted proxies, which is the one they saw themselves.
         """
-        if not forwarded or not self.is_trusted(peer):
+        if not (forwarded or real) or not self.is_trusted(peer):
             return peer
+        if not forwarded:
+            named = _parse(real[0].strip()) if len(real) == 1 else None
+            return peer if named is None else str(named)
         address = peer
         hops = [hop.strip() for value in forwarded for hop in value.split(",")]
         for hop in reversed(hops[-MAX_HOPS:]):

@@ -4,6 +4,7 @@ HTTP/2 and WebSockets are not offered: neither is needed, and each has limits of
 """
 
 import logging
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -20,6 +21,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState, LifespanState
 
+from signerd.api.error_response import make_error_body
+from signerd.api.errors import MalformedRequest
 from signerd.api.reply import encode_json
 
 logger = logging.getLogger(__name__)
@@ -53,11 +56,15 @@ class _OnlyHttp11(H11Protocol):
 
     async def _send_error_response(self, status_code: int) -> None:
         """Answer what never became a request; as JSON, like all else."""
-        body = encode_json({"message": _PROTOCOL_ERRORS.get(status_code, "malformed request")})
+        request_id = secrets.token_hex(10)
+        message = _PROTOCOL_ERRORS.get(status_code, "malformed request")
+        body = encode_json(make_error_body(message, MalformedRequest.code, request_id))
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(body)),
             (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-request-id", request_id.encode()),
             (b"connection", b"close"),
         ]
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))

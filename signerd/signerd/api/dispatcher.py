@@ -14,7 +14,16 @@ from signerd.api.access import Access, Identity, Presented
 from signerd.api.authentication import read_credential
 from signerd.api.call import Call, OpenCall
 from signerd.api.client_address import ClientAddresses
-from signerd.api.error_response import INTERNAL_ERROR, describe_error, make_error_body
+from signerd.api.error_response import (
+    INTERNAL_CODE,
+    INTERNAL_ERROR,
+    METHOD_NOT_ALLOWED,
+    METHOD_NOT_ALLOWED_CODE,
+    NOT_FOUND,
+    NOT_FOUND_CODE,
+    describe_error,
+    make_error_body,
+)
 from signerd.api.errors import (
     COMPONENT_ERRORS,
     FeatureNotEnabled,
@@ -119,11 +128,12 @@ class Dispatcher:
         request_id = str(scope["state"][REQUEST_ID_STATE])
         match = self._table.find(scope["method"], scope["path"])
         if match is None:
-            await _send(send, _make_error(404, "not found", request_id))
+            await _send(send, _make_error(404, NOT_FOUND, NOT_FOUND_CODE, request_id))
             return
         if match.endpoint is None:
             allow = {"Allow": ", ".join(match.allowed)}
-            await _send(send, _make_error(405, "method not allowed", request_id, allow))
+            refusal = _make_error(405, METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED_CODE, request_id, allow)
+            await _send(send, refusal)
             return
         message = await receive()
         if message["type"] != "http.request":
@@ -137,7 +147,9 @@ class Dispatcher:
             scope["query_string"],
             headers,
             message["body"],  # whole: Transport has read it
-            self._limits.addresses.resolve(peer, headers.getlist("X-Forwarded-For")),
+            self._limits.addresses.resolve(
+                peer, headers.getlist("X-Forwarded-For"), headers.getlist("X-Real-IP")
+            ),
             match,
         )
         try:
@@ -161,14 +173,14 @@ class Dispatcher:
             outgoing = _describe(error, incoming.request_id)
         except Exception:
             logger.exception("request %s", incoming.request_id)
-            outgoing = _make_error(500, INTERNAL_ERROR, incoming.request_id)
+            outgoing = _make_error(500, INTERNAL_ERROR, INTERNAL_CODE, incoming.request_id)
         try:
             self._record(incoming, progress, outgoing.status)
         except Exception as error:  # whatever it was: what is not recorded does not leave
             logger.error(
                 "request %s: no audit entry: %s: %s", incoming.request_id, type(error).__name__, error
             )
-            return _make_error(500, INTERNAL_ERROR, incoming.request_id)
+            return _make_error(500, INTERNAL_ERROR, INTERNAL_CODE, incoming.request_id)
         return outgoing
 
     def _handle(self, incoming: _Incoming, progress: _Progress) -> Reply:
@@ -185,6 +197,7 @@ class Dispatcher:
                     incoming.body,
                 )
             )
+        self._access.require_open()  # first: while sealed, no credential is good or bad
         presented = read_credential(incoming.headers.getlist("Authorization"))
         with self._access.hold():
             identity, query, rights = self._admit(incoming, endpoint, presented, progress)
@@ -320,13 +333,13 @@ def _describe(error: Exception, request_id: str) -> _Outgoing:
     described = describe_error(error)
     if described.status >= 500:
         logger.error("request %s: %s: %s", request_id, type(error).__name__, error)
-    return _make_error(described.status, described.message, request_id, described.headers)
+    return _make_error(described.status, described.message, described.code, request_id, described.headers)
 
 
 def _make_error(
-    status: int, message: str, request_id: str, headers: Mapping[str, str] | None = None
+    status: int, message: str, code: str, request_id: str, headers: Mapping[str, str] | None = None
 ) -> _Outgoing:
-    return _Outgoing(status, encode_json(make_error_body(message, request_id)), headers or {})
+    return _Outgoing(status, encode_json(make_error_body(message, code, request_id)), headers or {})
 
 
 async def _send(send: Send, outgoing: _Outgoing) -> None:

@@ -165,7 +165,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
 }
 """Every error class that may reach a client, each on its own: no class inherits a status."""
 
-COMPONENT_ERRORS: Final[tuple[type[Exception], ...]] = (
+COMPONENT_ERRORS: Final = (
     ApiError,
     platform.PlatformError,
     kms.KmsError,

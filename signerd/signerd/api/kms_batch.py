@@ -6,9 +6,10 @@ from typing import Generic, TypeVar
 
 from signerd.api.call import Call
 from signerd.api.error_response import describe_error
-from signerd.api.errors import ApiError, InvalidBody
+from signerd.api.errors import ApiError, BodyTooLarge, InvalidBody
 from signerd.api.kms_backend import OpenKms, find_key, find_place
 from signerd.api.reply import JsonValue, Reply
+from signerd.api.route import DEFAULT_BODY_OCTETS
 from signerd.api.wire import WireModel
 from signerd_kms.errors import InvalidRequest, KmsError
 from signerd_kms.key_use import MAX_ITEMS, Use
@@ -24,6 +25,7 @@ class ItemErrorBody(WireModel):
 
     status: int
     message: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class KeyCall(Generic[RequestT, ItemT, T]):
         key = find_key(place, call, *self.verbs)
         items, single = self.split(call.read(self.model))
         if items is None:
+            if len(call.body) > DEFAULT_BODY_OCTETS:
+                raise BodyTooLarge(f"without items, the body has at most {DEFAULT_BODY_OCTETS} octets")
             if single is None:
                 raise InvalidBody("the body has neither what to work on nor items")
             use = self.build(single)
@@ -70,7 +74,12 @@ class KeyCall(Generic[RequestT, ItemT, T]):
             outcome = next(outcomes) if isinstance(made, Use) else made
             if isinstance(outcome, ApiError | KmsError):
                 described = describe_error(outcome)
-                results.append({"error": {"status": described.status, "message": described.message}})
+                refusal: Json = {
+                    "status": described.status,
+                    "message": described.message,
+                    "code": described.code,
+                }
+                results.append({"error": refusal})
             else:
                 results.append(self.render(outcome))
         return Reply(body={"items": results})

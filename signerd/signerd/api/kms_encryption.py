@@ -14,7 +14,7 @@ from signerd.api.kms_backend import (
 from signerd.api.kms_batch import ItemErrorBody, Json, KeyCall
 from signerd.api.kms_keys import GATES, ONE
 from signerd.api.reply import Reply
-from signerd.api.route import Endpoint
+from signerd.api.route import BATCH_BODY_OCTETS, Endpoint
 from signerd.api.wire import WireModel
 from signerd.platform.errors import Forbidden
 from signerd.platform.rights import KMS_KEY
@@ -236,6 +236,7 @@ def list_encryption_endpoints(open_kms: OpenKms) -> list[Endpoint]:
             gates=GATES,
             resource_type=KMS_KEY,
             request=EncryptRequest,
+            body_octets=BATCH_BODY_OCTETS,
             response=EncryptedBody,
             statuses=(*statuses, 409),
         ),
@@ -248,6 +249,7 @@ def list_encryption_endpoints(open_kms: OpenKms) -> list[Endpoint]:
             gates=GATES,
             resource_type=KMS_KEY,
             request=DecryptRequest,
+            body_octets=BATCH_BODY_OCTETS,
             response=DecryptedBody,
             statuses=statuses,
         ),
@@ -260,6 +262,7 @@ def list_encryption_endpoints(open_kms: OpenKms) -> list[Endpoint]:
             gates=GATES,
             resource_type=KMS_KEY,
             request=DecryptRequest,
+            body_octets=BATCH_BODY_OCTETS,
             response=EncryptedBody,
             statuses=(*statuses, 409),
         ),
@@ -272,6 +275,7 @@ def list_encryption_endpoints(open_kms: OpenKms) -> list[Endpoint]:
             gates=GATES,
             resource_type=KMS_KEY,
             request=DataKeyRequest,
+            body_octets=BATCH_BODY_OCTETS,
             response=DataKeyBody,
             statuses=(*statuses, 409),
         ),

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from types import GenericAlias
 from typing import Final
 
@@ -24,19 +25,21 @@ from signerd.api.route import Endpoint
 from signerd.api.wire import WireModel
 from signerd.platform.errors import Forbidden
 from signerd.platform.gate import Gate
-from signerd.platform.rights import KMS_KEY
+from signerd.platform.rights import KMS_KEY, SECRET
 from signerd_kms.creation_record import Once
 from signerd_kms.foreign_material import OaepHash, parse_oaep_hash
 from signerd_kms.key import Key, KeyStatus, KeyType
 from signerd_kms.new_key import NewKey
 from signerd_kms.request import MAX_PENDING_DAYS
 from signerd_kms.root_key import Label
+from signerd_secrets.secret_rows import list_bound_paths
 
 ROOT: Final = "/v1/kms/{region}/keys"
 ONE: Final = f"{ROOT}/{{key}}"
 GATES: Final = (Gate.KMS,)
 DEFAULT_KEY_TYPE: Final = KeyType.AES256_GCM96
 MAX_PAGE: Final = 1000  # keys; without `limit` a list is whole, as clients of the contract expect
+MAX_DEPENDENT_SECRETS: Final = 1000  # named in one answer; a warning, not a list
 NEXT_CURSOR_HEADER: Final = "X-Next-Cursor"
 
 
@@ -132,7 +135,7 @@ class _KeyCalls:
 
     def get(self, call: Call) -> Reply:
         place = find_place(self._open, call)
-        return _reply_with_dependents(place, find_key(place, call, "read"))
+        return _reply_with_dependents(place, call, find_key(place, call, "read"))
 
     def rotate(self, call: Call) -> Reply:
         place = find_place(self._open, call)
@@ -186,7 +189,7 @@ class _KeyCalls:
             pending_days=MAX_PENDING_DAYS if days is None else days,
             expected_version=read_expected_version(call),
         )
-        return _reply_with_dependents(place, changed)
+        return _reply_with_dependents(place, call, changed)
 
     def cancel_deletion(self, call: Call) -> Reply:
         place = find_place(self._open, call)
@@ -222,11 +225,15 @@ class _KeyCalls:
         )
 
 
-def _reply_with_dependents(place: Place, key: Key) -> Reply:
+def _reply_with_dependents(place: Place, call: Call, key: Key) -> Reply:
     """Answer with a key, and warn of what depends on it while it is pending deletion."""
     if key.status is not KeyStatus.PENDING_DELETION:
         return reply_key(key)
-    return reply_key(key, zones=place.kms.list_zones(place.scope, key.identity))
+    with place.backend.store.read() as connection:
+        bound = list_bound_paths(connection, place.scope, key.identity)
+        visible = (path for path in bound if call.rights.allows(SECRET, "read", path))
+        secrets = list(islice(visible, MAX_DEPENDENT_SECRETS))
+    return reply_key(key, zones=place.kms.list_zones(place.scope, key.identity), secrets=secrets)
 
 
 def _read_key_type(text: str | None) -> KeyType:

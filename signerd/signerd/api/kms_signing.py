@@ -18,7 +18,7 @@ from signerd.api.kms_backend import (
 from signerd.api.kms_batch import ItemErrorBody, Json, KeyCall
 from signerd.api.kms_keys import GATES, ONE
 from signerd.api.reply import Reply
-from signerd.api.route import Endpoint
+from signerd.api.route import BATCH_BODY_OCTETS, Endpoint
 from signerd.api.wire import WireModel
 from signerd.platform.rights import KMS_KEY
 from signerd_kms.authentication_code import Mac, MacVerdict, VerifyMac
@@ -318,6 +318,7 @@ def list_signing_endpoints(open_kms: OpenKms) -> list[Endpoint]:
             gates=GATES,
             resource_type=KMS_KEY,
             request=call.model,
+            body_octets=BATCH_BODY_OCTETS,
             response=response,
             statuses=statuses,
         )

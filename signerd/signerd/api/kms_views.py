@@ -6,6 +6,7 @@ from signerd.api.reply import JsonValue, Reply
 from signerd.api.timestamp import format_time
 from signerd.api.wire import WireModel
 from signerd.dns.name import Name
+from signerd.platform.rights import DNS_ZONE, SECRET
 from signerd.zones.zone_list import format_zone_name
 from signerd_kms.ciphertext import SUITES, Suite
 from signerd_kms.key import Key
@@ -61,17 +62,22 @@ class KeyBody(WireModel):
     dependents: list[DependentBody] | None = None
 
 
-def reply_key(key: Key, status: int = 200, *, zones: Sequence[bytes] = ()) -> Reply:
+def reply_key(
+    key: Key, status: int = 200, *, zones: Sequence[bytes] = (), secrets: Sequence[str] = ()
+) -> Reply:
     """Answer with a key; its object version is also the entity tag.
 
     Args:
         key: The key.
         status: Of success.
         zones: Apexes of the zones that depend on it.
+        secrets: Paths of the secrets bound to it.
     """
     body = render_key(key)
-    if zones:
-        body["dependents"] = [{"type": "dns_zone", "name": format_zone_name(Name(zone))} for zone in zones]
+    dependents = [{"type": DNS_ZONE, "name": format_zone_name(Name(zone))} for zone in zones]
+    dependents += [{"type": SECRET, "name": path} for path in secrets]
+    if dependents:
+        body["dependents"] = dependents
     return Reply(status, body, {"ETag": f'"{key.object_version}"'})
 
 

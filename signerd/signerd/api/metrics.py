@@ -8,7 +8,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from signerd.api.error_response import render_message
+from signerd.api.error_response import render_error
+from signerd.api.errors import NotAuthenticated
 from signerd.api.transport import REQUEST_ID_STATE
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -70,7 +71,5 @@ class MetricsEndpoint:
             or not hmac.compare_digest(token.strip().encode(), expected.encode())
         ):
             request_id = str(getattr(request.state, REQUEST_ID_STATE))
-            return render_message(
-                401, "the credential is not valid", request_id, {"WWW-Authenticate": "Bearer"}
-            )
+            return render_error(NotAuthenticated("the credential is not valid"), request_id)
         return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -27,6 +27,7 @@ class ErrorBody(WireModel):
     """What every error answers."""
 
     message: str
+    code: str
     request_id: str
 
 

@@ -14,11 +14,18 @@ from signerd.platform.principal import Organisation, Project, TokenScope
 from signerd.platform.region import list_regions
 from signerd.platform.rights import Rights
 from signerd.platform.secret_text import Pepper
+from signerd_kms.errors import Sealed
 from signerd_kms.key import KeyStatus
+from signerd_kms.state import State
 
 
 class KeyCounter(Protocol):
-    """Counts keys; the KMS does."""
+    """Counts keys, and knows whether they can be used; the KMS does."""
+
+    @property
+    def state(self) -> State:
+        """The state right now."""
+        ...
 
     def count_keys(
         self, organisation: str, project: str | None = None
@@ -41,6 +48,15 @@ class PlatformParts:
         self._store = store
         self._control = AccessControl(store, pepper)
         self._kms = kms
+
+    def require_open(self) -> None:
+        """Do nothing while the KMS is unsealed.
+
+        Raises:
+            Sealed: It is not.
+        """
+        if self._kms.state is not State.UNSEALED:
+            raise Sealed(f"the KMS is {self._kms.state.value}")
 
     def hold(self) -> AbstractContextManager[object]:
         """Read with one connection until the block ends."""

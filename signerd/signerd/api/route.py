@@ -13,6 +13,7 @@ from signerd.api.reply import Reply
 from signerd.platform.gate import Gate
 
 DEFAULT_BODY_OCTETS: Final = 1 << 20  # protects memory: bodies are read whole before anything is done
+BATCH_BODY_OCTETS: Final = 4 << 20  # of calls that take many items at once; one alone stays within the above
 
 
 class ScopeRule(Enum):

@@ -105,7 +105,7 @@ async def test_a_bad_credential_is_401_before_anything_else(
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"
     body = response.json()
-    assert body.keys() == {"message", "requestId"}
+    assert body.keys() == {"message", "code", "requestId"}
     assert body["requestId"] == response.headers["X-Request-Id"]
     assert "tc_pat" not in body["message"]
 
@@ -126,7 +126,7 @@ async def test_the_organisation_is_checked_next(
         headers["X-Organisation-Identity"] = organisation
     response = await client.get("/v1/kms/summary", headers=headers)
     assert response.status_code == status
-    assert response.json().keys() == {"message", "requestId"}
+    assert response.json().keys() == {"message", "code", "requestId"}
 
 
 async def test_an_organisation_named_twice_is_refused(
@@ -199,7 +199,7 @@ async def test_a_bug_is_500_without_details_and_the_server_goes_on(
     fake.error = ZeroDivisionError("secret detail")
     response = await client.get("/v1/kms/summary", headers=headers)
     assert response.status_code == 500
-    assert response.json().keys() == {"message", "requestId"}
+    assert response.json().keys() == {"message", "code", "requestId"}
     assert "secret" not in response.text
     assert (await client.get("/healthz")).status_code == 200
 
