@@ -22,6 +22,7 @@ from signerd.dnssec.nsec3 import HashCollision, NameHashes
 from signerd.dnssec.policy import Denial, SigningPolicy
 from signerd.dnssec.signature_plan import plan_signatures
 from signerd.dnssec.signed_zone import assemble
+from signerd.dnssec.zone_update import SignedState, prepare_update, remember
 from signerd.signer.bulk_signing import carry_out
 from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
 from signerd.signer.signing_keys import WrongPrivateKey
@@ -244,7 +245,7 @@ class _ChosenSigner:
 
 
 class _Signer:
-    """Signs the versions of one zone."""
+    """Signs the versions of one zone; only what changed when it has made the version before itself."""
 
     def __init__(self, workshop: ZoneWorkshop, entry: ZoneEntry, policy: Policy) -> None:
         self._workshop = workshop
@@ -252,18 +253,44 @@ class _Signer:
         self._policy = policy
         self._hashes = NameHashes()
         self._warning: str | None = None
+        # The newest version made and the one it was made from: which of them is published, others decide.
+        self._states: tuple[SignedState, ...] = ()
+
+    def _find_state(self, version: Zone | None, keys: ZoneKeys, policy: SigningPolicy) -> SignedState | None:
+        return next(
+            (
+                state
+                for state in self._states
+                if state.zone is version and state.keys == keys.key_set and state.policy == policy
+            ),
+            None,
+        )
 
     def find_due(self, published: Zone, unsigned: Zone) -> int | None:
         """Say when the published version must be signed again; None for now, for other keys or policy."""
         policy = self._resolve(unsigned)
         keys = self._workshop.get_keys(self._entry, self._policy)
+        now = self._workshop.clock.now()
+        state = self._find_state(published, keys, policy)
+        if state is not None and state.unsigned is unsigned:
+            due = state.times.find_next_due(policy.refresh_margin_seconds, now)
+            if due is not None and due > now:
+                return due
         # Whatever assembling decides must be as it is: what it would add differs only with keys or policy.
         again = assemble(
             unsigned, keys=keys.key_set, policy=policy, serial=published.serial, hashes=self._hashes
         ).zone
         if not _has_same_records_at_apex(again, published) or len(again.nsec3) != len(published.nsec3):
             return None
-        return find_next_due(published, policy, self._workshop.clock.now())
+        self._remember(unsigned, published, keys, policy)
+        return find_next_due(published, policy, now)
+
+    def _remember(self, unsigned: Zone, zone: Zone, keys: ZoneKeys, policy: SigningPolicy) -> None:
+        hashes = self._hashes
+        if (hashes.salt, hashes.iterations) != (policy.nsec3_salt, policy.nsec3_iterations):
+            hashes = NameHashes(salt=policy.nsec3_salt, iterations=policy.nsec3_iterations)
+        state = remember(unsigned, zone, keys=keys.key_set, policy=policy, hashes=hashes)
+        self._states = (state,)
 
     def sign(
         self, unsigned: Zone, previous: Zone | None, serial: Serial, progress: Callable[[int, int], None]
@@ -272,15 +299,54 @@ class _Signer:
         policy = self._resolve(unsigned)
         keys = self._workshop.get_keys(self._entry, self._policy)
         now = self._workshop.read_signing_time()
+        state = self._find_state(previous, keys, policy)
         try:
-            assembled = assemble(
-                unsigned, keys=keys.key_set, policy=policy, serial=serial, hashes=self._hashes
-            )
-            plan = plan_signatures(assembled, previous, keys.key_set, policy, now)
-            count = len(plan.jobs) + len(plan.key_set_jobs)
-            zone = carry_out(plan, keys.signing_keys, workers=self._workshop.workers, progress=progress)
+            version = None if state is None else self._update(state, unsigned, serial, keys, now, progress)
+            return version or self._sign_whole(unsigned, previous, serial, keys, policy, now, progress)
         except (HashCollision, KmsError) as error:
             raise SigningImpossible(f"zone {self._entry.text} cannot be signed: {error}") from error
+
+    def _update(
+        self,
+        state: SignedState,
+        unsigned: Zone,
+        serial: Serial,
+        keys: ZoneKeys,
+        now: int,
+        progress: Callable[[int, int], None],
+    ) -> SignedVersion | None:
+        """Sign what changed; None if signatures are due anywhere, or too much changed."""
+        policy = state.policy
+        due = state.times.find_next_due(policy.refresh_margin_seconds, now)
+        if due is None or due <= now or (update := prepare_update(state, unsigned, serial)) is None:
+            return None
+        plan = plan_signatures(update.assembled, state.zone, keys.key_set, policy, now)
+        count = len(plan.jobs) + len(plan.key_set_jobs)
+        part = carry_out(plan, keys.signing_keys, workers=self._workshop.workers, progress=progress)
+        new = update.complete(part)
+        self._states = (new, state)
+        return SignedVersion(
+            new.zone, keys.ds, count, new.times.find_next_due(policy.refresh_margin_seconds, now)
+        )
+
+    def _sign_whole(
+        self,
+        unsigned: Zone,
+        previous: Zone | None,
+        serial: Serial,
+        keys: ZoneKeys,
+        policy: SigningPolicy,
+        now: int,
+        progress: Callable[[int, int], None],
+    ) -> SignedVersion:
+        assembled = assemble(unsigned, keys=keys.key_set, policy=policy, serial=serial, hashes=self._hashes)
+        plan = plan_signatures(assembled, previous, keys.key_set, policy, now)
+        count = len(plan.jobs) + len(plan.key_set_jobs)
+        zone = carry_out(plan, keys.signing_keys, workers=self._workshop.workers, progress=progress)
+        before = next((state for state in self._states if state.zone is previous), None)
+        self._remember(unsigned, zone, keys, policy)
+        if before is not None:
+            self._states += (before,)
         return SignedVersion(zone, keys.ds, count, find_next_due(zone, policy, now))
 
     def _resolve(self, unsigned: Zone) -> SigningPolicy:

@@ -14,7 +14,8 @@ from signerd.dnssec.nsec import build_nsec_chain
 from signerd.dnssec.nsec3 import NameHashes, build_nsec3_chain, make_nsec3param
 from signerd.dnssec.policy import Denial, SigningPolicy
 
-_SIGNER_TYPES = frozenset({rt.RRSIG, rt.NSEC, rt.NSEC3, rt.NSEC3PARAM, rt.DNSKEY, rt.CDS, rt.CDNSKEY})
+SIGNER_TYPES = frozenset({rt.RRSIG, rt.NSEC, rt.NSEC3, rt.NSEC3PARAM, rt.DNSKEY, rt.CDS, rt.CDNSKEY})
+"""Types that are the signer's alone: dropped from what an operator wrote."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,23 +50,16 @@ def assemble(
     """
     origin = unsigned.origin
     names: dict[Name, Mapping[int, RRset]] = {
-        owner: types for owner, types in unsigned.names.items() if _SIGNER_TYPES.isdisjoint(types)
+        owner: types for owner, types in unsigned.names.items() if SIGNER_TYPES.isdisjoint(types)
     }
     if len(names) != len(unsigned.names):
         for owner, types in unsigned.names.items():
             if owner not in names and (
-                kept := {number: rrset for number, rrset in types.items() if number not in _SIGNER_TYPES}
+                kept := {number: rrset for number, rrset in types.items() if number not in SIGNER_TYPES}
             ):
                 names[owner] = kept
-    soa = unsigned.soa
-    denial_ttl = find_denial_ttl(soa)
-    apex = dict(names[origin])
-    apex[rt.SOA] = set_serial(soa, serial)
-    for rrset in _make_key_rrsets(origin, keys, policy):
-        apex[rrset.type] = rrset
-    if policy.denial is Denial.NSEC3:
-        apex[rt.NSEC3PARAM] = RRset(origin, rt.NSEC3PARAM, denial_ttl, (make_nsec3param(policy),))
-    names[origin] = apex
+    names[origin] = complete_apex(names[origin], keys=keys, policy=policy, serial=serial)
+    denial_ttl = find_denial_ttl(unsigned.soa)
     cuts = find_cuts_among(origin, names)
     if policy.denial is Denial.NSEC3:
         if hashes is None or (hashes.salt, hashes.iterations) != (policy.nsec3_salt, policy.nsec3_iterations):
@@ -75,6 +69,28 @@ def assemble(
     for rrset in build_nsec_chain(origin, names, cuts, denial_ttl):
         names[rrset.owner] = {**names[rrset.owner], rt.NSEC: rrset}
     return AssembledZone(Zone(origin, names), cuts)
+
+
+def complete_apex(
+    types: Mapping[int, RRset], *, keys: KeySet, policy: SigningPolicy, serial: int
+) -> dict[int, RRset]:
+    """Add to the apex what a signed zone has there but for NSEC, and set the serial.
+
+    Args:
+        types: As the operator wrote them, without those of signers.
+        keys: What is published.
+        policy: Kind of chain, TTL of the keys, whether CDS is published.
+        serial: For the SOA.
+    """
+    soa = types[rt.SOA]
+    origin = soa.owner
+    apex = {**types, rt.SOA: set_serial(soa, serial)}
+    for rrset in _make_key_rrsets(origin, keys, policy):
+        apex[rrset.type] = rrset
+    if policy.denial is Denial.NSEC3:
+        parameters = make_nsec3param(policy)
+        apex[rt.NSEC3PARAM] = RRset(origin, rt.NSEC3PARAM, find_denial_ttl(soa), (parameters,))
+    return apex
 
 
 def find_denial_ttl(soa: RRset) -> int:
