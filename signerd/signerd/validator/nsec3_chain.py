@@ -1,18 +1,37 @@
 """Checks a chain of NSEC3 records against the names of the zone (RFC 5155, section 7.1; RFC 9276)."""
 
 from base64 import b32hexencode
-from collections.abc import Container
+from dataclasses import dataclass
 from hashlib import sha1  # the only hash algorithm of NSEC3 (RFC 5155, section 11)
 
 from signerd.dns.name import MAX_NAME_OCTETS, Name, format_name
 from signerd.dns.rdatatype import NS, NSEC3, NSEC3PARAM, RRSIG
 from signerd.dns.rrset import RRset
+from signerd.dns.zone import Zone
 from signerd.validator.authority import Authority
 from signerd.validator.bitmap import describe_difference, make_bitmap
 from signerd.validator.report import FindingCollector
 
+EXTRA = "extra NSEC3: no name of the chain has this hash"
+
 _HASH_OCTETS = 20
 _ONLY_NS = frozenset({NS})
+Bitmaps = dict[tuple[int, ...], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """How the names of a zone are hashed.
+
+    Attributes:
+        head: NSEC3PARAM RDATA, which is also how each NSEC3 must begin, as both have flags 0 here.
+    """
+
+    head: bytes
+
+    def hash_name(self, name: Name) -> bytes:
+        """Hash a lower-cased owner name."""
+        return hash_name(name, self.head[5:], int.from_bytes(self.head[2:4]))
 
 
 def check_nsec3_chain(authority: Authority, ttl: int, findings: FindingCollector) -> None:
@@ -24,13 +43,13 @@ def check_nsec3_chain(authority: Authority, ttl: int, findings: FindingCollector
         findings: Takes what is wrong.
     """
     zone = authority.zone
-    if (head := _read_parameters(zone.names[zone.origin].get(NSEC3PARAM), zone.origin, findings)) is None:
+    parameters = read_parameters(zone, findings)
+    if parameters is None:
         return
-    iterations, salt = int.from_bytes(head[2:4]), head[5:]
     hashed: dict[bytes, Name] = {}
     empty = authority.find_empty_non_terminals()
     for name in [*authority.names, *empty]:
-        digest = hash_name(name, salt, iterations)
+        digest = parameters.hash_name(name)
         if digest in hashed:
             findings.add(name, NSEC3, f"has the same hash as {format_name(hashed[digest])}")
         hashed[digest] = name
@@ -40,28 +59,55 @@ def check_nsec3_chain(authority: Authority, ttl: int, findings: FindingCollector
     order = sorted(hashed)
     text = b32hexencode(b"".join(order)).lower()  # a hash is four whole groups of base32: all in one go
     expected_owners: set[Name] = set()
-    bitmaps: dict[tuple[int, ...], bytes] = {}
+    bitmaps: Bitmaps = {}
     for index, digest in enumerate(order):
         name = hashed[digest]
         owner = Name(b"\x20" + text[index * 32 : index * 32 + 32] + zone.origin)
         expected_owners.add(owner)
-        rrset = zone.nsec3.get(owner)
-        if rrset is None:
-            findings.add(owner, NSEC3, f"missing NSEC3 of {_describe(name, empty)}")
-            continue
-        # A name's types, and whether it is a delegation, decide its bit map; an empty non-terminal has none.
-        kind = () if name in empty else (name in authority.delegations, *zone.names[name])
-        if (bitmap := bitmaps.get(kind)) is None:
-            bitmap = bitmaps[kind] = make_bitmap(_list_types(authority, name)) if kind else b""
-        if rrset.ttl != ttl:
-            findings.add(owner, NSEC3, f"TTL {rrset.ttl} of the denial record instead of {ttl} (RFC 9077)")
         next_digest = order[(index + 1) % len(order)]
-        if len(rrset.rdatas) != 1:
-            findings.add(owner, NSEC3, f"{len(rrset.rdatas)} NSEC3 records instead of 1")
-        elif rrset.rdatas[0] != b"".join((head, b"\x14", next_digest, bitmap)):
-            _check_rdata(rrset, head, next_digest, bitmap, _describe(name, empty), findings)
+        check_nsec3(authority, owner, name, next_digest, parameters, ttl, bitmaps, findings)
     for owner in sorted(zone.nsec3.keys() - expected_owners):
-        findings.add(owner, NSEC3, "extra NSEC3: no name of the chain has this hash")
+        findings.add(owner, NSEC3, EXTRA)
+
+
+def check_nsec3(
+    authority: Authority,
+    owner: Name,
+    name: Name,
+    next_digest: bytes,
+    parameters: Parameters,
+    ttl: int,
+    bitmaps: Bitmaps,
+    findings: FindingCollector,
+) -> None:
+    """Compare the NSEC3 of a name with the one that must be there.
+
+    Args:
+        authority: The name is one of `authority.names`, or an empty non-terminal.
+        owner: The hashed name.
+        name: The name.
+        next_digest: The hash after it in the chain.
+        parameters: Of the zone.
+        ttl: See `check_nsec3_chain`.
+        bitmaps: Those made so far, by kind of name.
+        findings: Takes what is wrong.
+    """
+    zone, head = authority.zone, parameters.head
+    is_empty = name not in zone.names
+    rrset = zone.nsec3.get(owner)
+    if rrset is None:
+        findings.add(owner, NSEC3, f"missing NSEC3 of {_describe(name, is_empty=is_empty)}")
+        return
+    # A name's types, and whether it is a delegation, decide its bit map; an empty non-terminal has none.
+    kind = () if is_empty else (name in authority.delegations, *zone.names[name])
+    if (bitmap := bitmaps.get(kind)) is None:
+        bitmap = bitmaps[kind] = make_bitmap(_list_types(authority, name)) if kind else b""
+    if rrset.ttl != ttl:
+        findings.add(owner, NSEC3, f"TTL {rrset.ttl} of the denial record instead of {ttl} (RFC 9077)")
+    if len(rrset.rdatas) != 1:
+        findings.add(owner, NSEC3, f"{len(rrset.rdatas)} NSEC3 records instead of 1")
+    elif rrset.rdatas[0] != b"".join((head, b"\x14", next_digest, bitmap)):
+        _check_rdata(rrset, head, next_digest, bitmap, _describe(name, is_empty=is_empty), findings)
 
 
 def hash_name(name: Name, salt: bytes, iterations: int) -> bytes:
@@ -72,8 +118,10 @@ def hash_name(name: Name, salt: bytes, iterations: int) -> bytes:
     return digest
 
 
-def _read_parameters(rrset: RRset | None, apex: Name, findings: FindingCollector) -> bytes | None:
-    """Check NSEC3PARAM; its RDATA is also how each NSEC3 must begin, as both have flags 0 here."""
+def read_parameters(zone: Zone, findings: FindingCollector) -> Parameters | None:
+    """Check NSEC3PARAM."""
+    apex = zone.origin
+    rrset = zone.names[apex].get(NSEC3PARAM)
     if rrset is None:
         findings.add(apex, NSEC3PARAM, "missing NSEC3PARAM: the zone has NSEC3 records")
         return None
@@ -90,11 +138,11 @@ def _read_parameters(rrset: RRset | None, apex: Name, findings: FindingCollector
     if rdata[1] != 0:
         findings.add(apex, NSEC3PARAM, f"flags {rdata[1]} instead of 0 (RFC 5155, section 4.1.2)")
         return None
-    return rdata
+    return Parameters(rdata)
 
 
-def _describe(name: Name, empty: Container[Name]) -> str:
-    return f"{format_name(name)}{' (an empty non-terminal)' if name in empty else ''}"
+def _describe(name: Name, *, is_empty: bool) -> str:
+    return f"{format_name(name)}{' (an empty non-terminal)' if is_empty else ''}"
 
 
 def _list_types(authority: Authority, name: Name) -> frozenset[int]:

@@ -7,6 +7,8 @@ from signerd.validator.bitmap import describe_difference, make_bitmap
 from signerd.validator.canonical import MalformedRdata, find_name_end
 from signerd.validator.report import FindingCollector
 
+Bitmaps = dict[frozenset[int], bytes]
+
 
 def check_nsec_chain(authority: Authority, ttl: int, findings: FindingCollector) -> None:
     """Compare every NSEC with the one that must be there; whole, closed, in order, none missing, none extra.
@@ -16,28 +18,55 @@ def check_nsec_chain(authority: Authority, ttl: int, findings: FindingCollector)
         ttl: What the TTL of each NSEC must be, in seconds.
         findings: Takes what is wrong.
     """
-    names, rrsets = authority.names, authority.zone.names
-    bitmaps: dict[frozenset[int], bytes] = {}
+    names = authority.names
+    bitmaps: Bitmaps = {}
     for index, name in enumerate(names):
-        types = authority.list_types(name)
-        rrset = rrsets[name].get(NSEC)
-        if rrset is None:
-            findings.add(name, NSEC, "missing NSEC")
-            continue
-        if not types:
-            findings.add(name, NSEC, "extra NSEC: the name has no other data")
-        if (bitmap := bitmaps.get(types)) is None:
-            bitmap = bitmaps[types] = make_bitmap(types | {RRSIG, NSEC})
         next_name = names[index + 1] if index + 1 < len(names) else names[0]
-        if rrset.ttl != ttl:
-            findings.add(name, NSEC, f"TTL {rrset.ttl} of the denial record instead of {ttl} (RFC 9077)")
-        if len(rrset.rdatas) != 1:
-            findings.add(name, NSEC, f"{len(rrset.rdatas)} NSEC records instead of 1")
-        elif rrset.rdatas[0] != next_name + bitmap:
-            _check_rdata(name, rrset.rdatas[0], next_name, bitmap, findings)
+        check_nsec(authority, name, next_name, ttl, bitmaps, findings)
+    check_nsec_absence(authority, findings)
+
+
+def check_nsec_absence(authority: Authority, findings: FindingCollector) -> None:
+    """Check that no occluded name has an NSEC."""
+    rrsets = authority.zone.names
     for name in sorted(authority.occluded):
         if NSEC in rrsets[name]:
             findings.add(name, NSEC, "extra NSEC: the name is below a zone cut or a DNAME")
+
+
+def check_nsec(
+    authority: Authority,
+    name: Name,
+    next_name: Name,
+    ttl: int,
+    bitmaps: Bitmaps,
+    findings: FindingCollector,
+) -> None:
+    """Compare the NSEC of a name with the one that must be there.
+
+    Args:
+        authority: The name is one of `authority.names`.
+        name: The owner.
+        next_name: The one after it in the chain.
+        ttl: See `check_nsec_chain`.
+        bitmaps: Those made so far, by types.
+        findings: Takes what is wrong.
+    """
+    types = authority.list_types(name)
+    rrset = authority.zone.names[name].get(NSEC)
+    if rrset is None:
+        findings.add(name, NSEC, "missing NSEC")
+        return
+    if not types:
+        findings.add(name, NSEC, "extra NSEC: the name has no other data")
+    if (bitmap := bitmaps.get(types)) is None:
+        bitmap = bitmaps[types] = make_bitmap(types | {RRSIG, NSEC})
+    if rrset.ttl != ttl:
+        findings.add(name, NSEC, f"TTL {rrset.ttl} of the denial record instead of {ttl} (RFC 9077)")
+    if len(rrset.rdatas) != 1:
+        findings.add(name, NSEC, f"{len(rrset.rdatas)} NSEC records instead of 1")
+    elif rrset.rdatas[0] != next_name + bitmap:
+        _check_rdata(name, rrset.rdatas[0], next_name, bitmap, findings)
 
 
 def _check_rdata(

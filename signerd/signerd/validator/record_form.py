@@ -1,7 +1,9 @@
 """What must hold of a zone's records before signatures and chains are looked at."""
 
+from collections.abc import Mapping
+
 from signerd.dns import rdatatype
-from signerd.dns.name import is_subdomain
+from signerd.dns.name import Name, is_subdomain
 from signerd.dns.rdatatype import CNAME, DNAME, DS, NS, NSEC, NSEC3, RRSIG, SOA
 from signerd.dns.rrset import RRset
 from signerd.dns.serial import is_newer
@@ -20,35 +22,49 @@ def check_form(zone: Zone, previous: Zone | None, findings: FindingCollector) ->
     Returns:
         Whether there is a SOA and every owner is in the zone, without which the other checks cannot be made.
     """
-    is_checkable = _check_soa(zone, previous, findings)
+    is_checkable = check_soa(zone, previous, findings)
     for name, types in zone.names.items():
-        if not is_subdomain(name, zone.origin) or name != name.lower():
-            findings.add(name, next(iter(types), 0), "not a lower-cased name of the zone")
-            is_checkable = False
-        if len(types) > 1:
-            if CNAME in types and not types.keys() <= _BESIDE_CNAME:
-                findings.add(name, CNAME, "other data beside a CNAME")
-            if DNAME in types and NS in types and name != zone.origin:
-                findings.add(name, DNAME, "DNAME at a delegation (RFC 6672, section 2.3)")
-        for number, rrset in types.items():
-            if rrset.owner != name or rrset.type != number:
-                findings.add(name, number, "filed under a name or type that is not its own")
-                is_checkable = False
-            elif number == SOA and name != zone.origin:
-                findings.add(name, SOA, "SOA elsewhere than at the apex")
-            elif number == DS and name == zone.origin:
-                findings.add(name, DS, "DS at the apex of its own zone (RFC 4035, section 2.4)")
-            elif number in (RRSIG, NSEC3) or rdatatype.is_meta(number):
-                findings.add(name, number, "a type that must not be among the data of the zone")
-            _check_rdatas(rrset, findings)
+        is_checkable &= check_name(zone.origin, name, types, findings)
     for name, rrset in zone.nsec3.items():
-        if rrset.owner != name or rrset.type != NSEC3 or name != name.lower():
-            findings.add(name, rrset.type, "filed as NSEC3 under a name that is not its own")
-            is_checkable = False
+        is_checkable &= check_nsec3_owner(name, rrset, findings)
     return is_checkable
 
 
-def _check_soa(zone: Zone, previous: Zone | None, findings: FindingCollector) -> bool:
+def check_name(origin: Name, name: Name, types: Mapping[int, RRset], findings: FindingCollector) -> bool:
+    """Check what stands at one name; see `check_form`."""
+    is_checkable = True
+    if not is_subdomain(name, origin) or name != name.lower():
+        findings.add(name, next(iter(types), 0), "not a lower-cased name of the zone")
+        is_checkable = False
+    if len(types) > 1:
+        if CNAME in types and not types.keys() <= _BESIDE_CNAME:
+            findings.add(name, CNAME, "other data beside a CNAME")
+        if DNAME in types and NS in types and name != origin:
+            findings.add(name, DNAME, "DNAME at a delegation (RFC 6672, section 2.3)")
+    for number, rrset in types.items():
+        if rrset.owner != name or rrset.type != number:
+            findings.add(name, number, "filed under a name or type that is not its own")
+            is_checkable = False
+        elif number == SOA and name != origin:
+            findings.add(name, SOA, "SOA elsewhere than at the apex")
+        elif number == DS and name == origin:
+            findings.add(name, DS, "DS at the apex of its own zone (RFC 4035, section 2.4)")
+        elif number in (RRSIG, NSEC3) or rdatatype.is_meta(number):
+            findings.add(name, number, "a type that must not be among the data of the zone")
+        _check_rdatas(rrset, findings)
+    return is_checkable
+
+
+def check_nsec3_owner(name: Name, rrset: RRset, findings: FindingCollector) -> bool:
+    """Check that an NSEC3 RRset is filed under its own name."""
+    if rrset.owner == name and rrset.type == NSEC3 and name == name.lower():
+        return True
+    findings.add(name, rrset.type, "filed as NSEC3 under a name that is not its own")
+    return False
+
+
+def check_soa(zone: Zone, previous: Zone | None, findings: FindingCollector) -> bool:
+    """Check the SOA and that the serial is newer than the previous; False if there is no SOA to go by."""
     apex = zone.names.get(zone.origin, {})
     if (soa := apex.get(SOA)) is None or not soa.rdatas:
         findings.add(zone.origin, SOA, "missing SOA at the apex")

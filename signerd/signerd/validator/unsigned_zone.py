@@ -1,8 +1,9 @@
 """The gate before publication of a zone without DNSSEC: nothing half signed may get through."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from signerd.dns.name import Name
 from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3PARAM
 from signerd.dns.zone import Zone
 from signerd.validator.record_form import check_form
@@ -26,12 +27,17 @@ def validate_unsigned(zone: Zone, *, previous: Zone | None = None) -> Report:
     findings = FindingCollector()
     with suppress(EnoughFindings):
         check_form(zone, previous, findings)
-        for name, types in zone.names.items():
-            for number, rrset in types.items():
-                if rrset.signatures:
-                    findings.add(name, number, "has an RRSIG in a zone that is not signed")
-                if number in _OF_SIGNERS:
-                    findings.add(name, number, "a record of DNSSEC in a zone that is not signed")
-        for name, rrset in zone.nsec3.items():
-            findings.add(name, rrset.type, "a record of DNSSEC in a zone that is not signed")
+        check_absence(zone, zone.names, findings)
     return findings.make_report()
+
+
+def check_absence(zone: Zone, names: Iterable[Name], findings: FindingCollector) -> None:
+    """Check that nothing of DNSSEC is at some names, and that there is no NSEC3."""
+    for name in names:
+        for number, rrset in zone.names[name].items():
+            if rrset.signatures:
+                findings.add(name, number, "has an RRSIG in a zone that is not signed")
+            if number in _OF_SIGNERS:
+                findings.add(name, number, "a record of DNSSEC in a zone that is not signed")
+    for name, rrset in zone.nsec3.items():
+        findings.add(name, rrset.type, "a record of DNSSEC in a zone that is not signed")

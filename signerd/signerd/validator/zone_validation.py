@@ -1,10 +1,10 @@
 """The gate before publication: accepts or rejects a signed zone version as a whole."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from signerd.dns.name import Name
-from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3PARAM, SOA
+from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY, NSEC, NSEC3PARAM
 from signerd.dns.rrset import RRset
 from signerd.dns.zone import Zone
 from signerd.validator.authority import Authority, classify_names
@@ -16,7 +16,7 @@ from signerd.validator.record_form import check_form
 from signerd.validator.report import EnoughFindings, FindingCollector, Report
 from signerd.validator.signature import Job, SignatureChecker, find_verifying_keys, verify_jobs
 
-_KEY_TYPES = (DNSKEY, CDS, CDNSKEY)  # it matters which key signed them, so they are always verified
+KEY_TYPES = (DNSKEY, CDS, CDNSKEY)  # it matters which key signed them, so they are always verified
 
 
 def validate(
@@ -69,21 +69,20 @@ def _validate(
     if (dnskey := apex.get(DNSKEY)) is None:
         findings.add(origin, DNSKEY, "missing DNSKEY: the zone is not signed")
         return
-    keys = _read_keys(dnskey, findings)
+    keys = read_keys(dnskey, findings)
     authority = classify_names(zone)
-    for rrset, what in authority.iterate_unsigned():
-        if rrset.signatures:
-            findings.add(rrset.owner, rrset.type, f"has an RRSIG but is {what}")
+    check_unsigned(authority, findings)
     checker = SignatureChecker(
         origin, keys, now=now, must_be_good_until=must_be_good_until, findings=findings
     )
-    jobs = _make_jobs(authority, checker, dnskey, previous)
+    jobs = make_jobs(authority, zone.nsec3.values(), checker, previous)
     _check_denial(authority, findings)
-    _check_parent(zone, ds, keys, jobs, findings)
+    check_parent(zone, ds, keys, jobs, findings)
     verify_jobs(jobs, origin, findings, workers=workers, progress=progress)
 
 
-def _read_keys(dnskey: RRset, findings: FindingCollector) -> list[ZoneKey]:
+def read_keys(dnskey: RRset, findings: FindingCollector) -> list[ZoneKey]:
+    """Read the keys of a zone."""
     keys: list[ZoneKey] = []
     for rdata in dnskey.rdatas:
         try:
@@ -95,23 +94,38 @@ def _read_keys(dnskey: RRset, findings: FindingCollector) -> list[ZoneKey]:
     return keys
 
 
-def _make_jobs(
-    authority: Authority, checker: SignatureChecker, dnskey: RRset, previous: Zone | None
+def check_unsigned(authority: Authority, findings: FindingCollector) -> None:
+    """Check that nothing has signatures that must have none."""
+    for rrset, what in authority.iterate_unsigned():
+        if rrset.signatures:
+            findings.add(rrset.owner, rrset.type, f"has an RRSIG but is {what}")
+
+
+def make_jobs(
+    authority: Authority, nsec3: Iterable[RRset], checker: SignatureChecker, previous: Zone | None
 ) -> list[Job]:
-    """Check the fields of all signatures; give those to verify, without what was verified in `previous`."""
-    known = previous.names.get(authority.zone.origin, {}).get(DNSKEY) if previous is not None else None
-    if known is None or known.rdatas != dnskey.rdatas:
+    """Check the fields of signatures; give those to verify, without what was verified in `previous`.
+
+    Args:
+        authority: Its signed RRsets are looked at.
+        nsec3: So are these.
+        checker: Knows the keys of the zone.
+        previous: See `validate`.
+    """
+    origin = authority.zone.origin
+    known = previous.names.get(origin, {}).get(DNSKEY) if previous is not None else None
+    if known is None or known.rdatas != authority.zone.names[origin][DNSKEY].rdatas:
         previous = None  # a signature is only as good as the key that verified it
     nothing: dict[int, RRset] = {}
     jobs: list[Job] = []
     for rrset in authority.iterate_signed():
         found = checker.check(rrset)
-        if previous is not None and rrset.type not in _KEY_TYPES:
+        if previous is not None and rrset.type not in KEY_TYPES:
             old = previous.names.get(rrset.owner, nothing).get(rrset.type)
             if old is rrset or old == rrset:
                 continue
         jobs += found
-    for rrset in authority.zone.nsec3.values():
+    for rrset in nsec3:
         found = checker.check(rrset)
         if previous is not None:
             old = previous.nsec3.get(rrset.owner)
@@ -121,10 +135,15 @@ def _make_jobs(
     return jobs
 
 
+def find_denial_ttl(zone: Zone) -> int:
+    """Give what the TTL of the denial records must be (RFC 9077, section 3)."""
+    return min(zone.soa.ttl, int.from_bytes(zone.soa.rdatas[0][-4:]))
+
+
 def _check_denial(authority: Authority, findings: FindingCollector) -> None:
     zone = authority.zone
     apex = zone.names[zone.origin]
-    ttl = min(apex[SOA].ttl, int.from_bytes(apex[SOA].rdatas[0][-4:]))  # RFC 9077, section 3
+    ttl = find_denial_ttl(zone)
     nsec_owner: Name | None = next((name for name in authority.names if NSEC in zone.names[name]), None)
     if zone.nsec3:
         if nsec_owner is not None:
@@ -138,16 +157,17 @@ def _check_denial(authority: Authority, findings: FindingCollector) -> None:
         findings.add(zone.origin, NSEC, "neither NSEC nor NSEC3 in the zone")
 
 
-def _check_parent(
+def check_parent(
     zone: Zone, ds: Sequence[bytes], keys: Sequence[ZoneKey], jobs: Sequence[Job], findings: FindingCollector
 ) -> None:
+    """Check the way from the parent; `jobs` must have all those of the key RRsets."""
     origin, apex = zone.origin, zone.names[zone.origin]
     usable = {key.rdata for key in keys if not key.is_revoked}
     at_apex = [job for job in jobs if job.rrset.owner == origin]
     signers = {
         number: usable
         & find_verifying_keys([job for job in at_apex if job.rrset is apex.get(number)], origin)
-        for number in _KEY_TYPES
+        for number in KEY_TYPES
     }
     check_ds(origin, ds, signers[DNSKEY], findings)
     check_child_ds(origin, apex.get(CDS), apex.get(CDNSKEY), usable, findings)
