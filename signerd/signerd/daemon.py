@@ -183,10 +183,11 @@ class Daemon:
         self._admin: ListenAddress | None = None
         self._restored = trio.Event()
         self._work = trio.CapacityLimiter(_count_cores())
+        self._checks = trio.CapacityLimiter(1)
 
     def _make_keeper(self, entry: ZoneEntry) -> ZoneKeeper:
         pipeline = self._workshop.make_pipeline(entry)
-        return ZoneKeeper(pipeline, self._clock, self._work, self._announce_version)
+        return ZoneKeeper(pipeline, self._clock, self._work, self._announce_version, self._checks)
 
     async def _announce_version(self, keeper: ZoneKeeper) -> None:
         published = keeper.state.published

@@ -93,7 +93,7 @@ def _describe_zone(keeper: ZoneKeeper, parts: StatusParts, expirations: Expirati
         "runway_seconds": expires_at - now if expires_at is not None else None,
         "expires_at": expires_at,
         "next_refresh_at": state.next_due,
-        "last_error": state.last_error or state.file_error,
+        "last_error": state.last_error or state.check_error or state.file_error,
         "failed_at": state.failed_at,
         "notices": [str(notice) for notice in notices[:MAX_NOTICES]],
         "served_by": served_by,

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,8 +28,7 @@ from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
 from signerd.signer.signing_keys import WrongPrivateKey
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys, ZoneKeyStore
 from signerd.store.zone_tables import clock_marks
-from signerd.validator.unsigned_zone import validate_unsigned
-from signerd.validator.zone_validation import validate
+from signerd.version_gate import VersionGate
 from signerd.zones.checks import find_largest_ttl, find_soa_expire
 from signerd.zones.dnssec_settings import DnssecSettings, SignFiles
 from signerd.zones.pipeline import (
@@ -40,6 +39,7 @@ from signerd.zones.pipeline import (
     SigningImpossible,
     ZonePipeline,
     ZoneSigner,
+    ZoneValidator,
 )
 from signerd.zones.publication import Publication
 from signerd.zones.unsigned_versions import UnsignedVersions, is_signed
@@ -96,28 +96,17 @@ class ZoneWorkshop:
         policy = self._config.policies[entry.policy]
         publication = Publication(self._state.published / zone_directory_name(entry.name))
         signer = self.make_signer(entry)
-        return ZonePipeline(entry, publication, signer, self.validate_version, policy.serial, self.parts)
+        return ZonePipeline(entry, publication, signer, self.make_gate(entry), policy.serial, self.parts)
 
     def make_signer(self, entry: ZoneEntry) -> ZoneSigner:
         """Make what signs the versions of a zone."""
         signer = _Signer(self, entry, self._config.policies[entry.policy])
         return _ChosenSigner(entry, self._dnssec, signer)
 
-    def validate_version(
-        self, version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
-    ) -> Sequence[str]:
-        """Give what the validator has against a version."""
-        if not version.is_signed:
-            return [str(found) for found in validate_unsigned(version.zone, previous=previous).findings]
-        report = validate(
-            version.zone,
-            ds=version.ds,
-            now=self._clock.now(),
-            previous=previous,
-            workers=self._workers,
-            progress=progress,
-        )
-        return [str(finding) for finding in report.findings]
+    def make_gate(self, entry: ZoneEntry) -> ZoneValidator:
+        """Make what accepts or rejects the versions of a zone."""
+        policy = self._config.policies[entry.policy]
+        return VersionGate(self._clock, self._workers, lambda: self.get_keys(entry, policy).ds)
 
     # What signers need
 

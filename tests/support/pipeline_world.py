@@ -145,6 +145,20 @@ class FaultySigner:
         return self._signer.sign(unsigned, previous, serial, progress)
 
 
+class FaultyValidator:
+    def __init__(self, validator: ZoneValidator, find_faults: Callable[[], Faults]) -> None:
+        self._validator = validator
+        self._find_faults = find_faults
+
+    def __call__(
+        self, version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
+    ) -> Sequence[str]:
+        return self._find_faults().reasons or self._validator(version, previous, progress)
+
+    def check_published(self, zone: Zone) -> Sequence[str]:
+        return self._find_faults().reasons or self._validator.check_published(zone)
+
+
 @cache
 def _make_template() -> Path:
     """Make a state directory with a KMS that has keys of no zone; copied, since that is quicker."""
@@ -205,20 +219,12 @@ class PipelineWorld:
             entry,
             Publication(self.directory, self._limits, FaultyFiles(lambda: self.faults.strike())),
             FaultySigner(self.workshop.make_signer(entry), self._find_faults),
-            self._make_validator(self.workshop.validate_version),
+            FaultyValidator(self.workshop.make_gate(entry), self._find_faults),
             self.config.policies[entry.policy].serial,
             self.workshop.parts,
         )
         self.pipeline.restore()
         self.workshop.mark_clock()  # as the daemon does at once, and every minute from then on
-
-    def _make_validator(self, validate: ZoneValidator) -> ZoneValidator:
-        def check(
-            version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
-        ) -> Sequence[str]:
-            return self.faults.reasons or validate(version, previous, progress)
-
-        return check
 
     def close(self) -> None:
         """End all, as a process that ends does."""

@@ -1,19 +1,26 @@
 """The task that keeps one zone up to date: runs its pipeline when its file changed or signatures are due."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import trio
 
 from signerd.clock import Clock
+from signerd.dns.name import Name
+from signerd.dns.rrset import RRset
 from signerd.zones.pipeline import PipelineError, ZonePipeline, ZoneState
+from signerd.zones.zone_edit import ZoneEdit, check_edit
 from signerd.zones.zone_list import ZoneEntry
 
 logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 300.0
+CHECK_SECONDS = (
+    20 * 3600.0
+)  # the published version is looked at as a whole this often: daily, and not all at once
+CHECK_RETRY_SECONDS = 300.0  # when the keys cannot be had, which say what to expect
 LONGEST_SLEEP_SECONDS = 30.0  # the wall clock is looked at this often, whatever the due time: it may be set
 
 
@@ -25,6 +32,21 @@ class Outcome:
     error: str | None
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Edits that are published together: those that arrive while a version is being made.
+
+    Attributes:
+        outcome: What came of them, once they are done; before that, what comes of them if nobody takes them.
+        edit: All of them.
+        done: Set when they were taken in, and published unless something stood in the way.
+    """
+
+    outcome: Outcome
+    edit: dict[Name, Mapping[int, RRset]] = field(default_factory=dict[Name, Mapping[int, RRset]])
+    done: trio.Event = field(default_factory=trio.Event)
+
+
 class ZoneKeeper:
     """Runs a zone's pipeline in worker threads, one step at a time."""
 
@@ -34,6 +56,7 @@ class ZoneKeeper:
         clock: Clock,
         limiter: trio.CapacityLimiter,
         on_published: Callable[["ZoneKeeper"], Awaitable[None]],
+        check_limiter: trio.CapacityLimiter | None = None,
     ) -> None:
         """Prepare; `restore`, then `run`.
 
@@ -42,11 +65,14 @@ class ZoneKeeper:
             clock: Tells when signatures are due.
             limiter: How many zones may be at work at a time.
             on_published: Awaited after each new version.
+            check_limiter: How many published versions may be looked at as a whole at a time.
         """
         self._pipeline = pipeline
         self._clock = clock
         self._limiter = limiter
         self._on_published = on_published
+        self._check_limiter = check_limiter or trio.CapacityLimiter(1)
+        self._batch = _Batch(self._describe_end())
         self._busy = trio.Lock()
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
@@ -78,7 +104,7 @@ class ZoneKeeper:
         self._is_ended = True
         self._scope.cancel()
         async with self._busy:
-            pass
+            self._batch.done.set()
 
     async def reload(self) -> Outcome:
         """Read the zone file now, and say what came of it."""
@@ -86,22 +112,62 @@ class ZoneKeeper:
         error = self.state.file_error or outcome.error
         return Outcome(outcome.is_published, error)
 
+    async def edit(self, edit: ZoneEdit) -> Outcome:
+        """Take in a change of the zone's data now, and say what came of it.
+
+        It stays, also if it cannot be published now or nobody waits for it any more: then it is in the next
+        version. Edits that arrive while a version is being made are published together, in one after it.
+
+        Raises:
+            BadEdit: No zone can have that; nothing is taken in.
+        """
+        check_edit(self.entry.name, edit)
+        batch = self._batch
+        batch.edit.update(edit)
+        self._wake.set()
+        if self._is_ended:
+            return self._describe_end()
+        await batch.done.wait()
+        return batch.outcome
+
     async def run(self) -> None:
         """Keep the zone up to date until cancelled or stopped."""
-        retry_seconds = FIRST_RETRY_SECONDS
         with self._scope:
-            while True:
-                self._wake = trio.Event()
-                read_file, self._read_file = self._read_file, False
-                outcome = await self._advance(read_file=read_file)
-                self.started.set()
-                if outcome.error is None:
-                    retry_seconds = FIRST_RETRY_SECONDS
-                    await self._wait_until_due()
-                    continue
-                with trio.move_on_after(retry_seconds):
-                    await self._wake.wait()
-                retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._check_now_and_then)
+                await self._keep_up_to_date()
+
+    async def _check_now_and_then(self) -> None:
+        """Look at the published version as a whole, at the start and then daily."""
+        await self.started.wait()
+        while True:
+            wait_seconds = CHECK_SECONDS
+            try:
+                is_good = await trio.to_thread.run_sync(
+                    self._pipeline.check_published, limiter=self._check_limiter
+                )
+            except PipelineError as error:
+                logger.warning("zone %s: the published version is not checked: %s", self.entry.text, error)
+                wait_seconds = CHECK_RETRY_SECONDS
+            else:
+                if not is_good:
+                    self._wake.set()
+            await trio.sleep(wait_seconds)
+
+    async def _keep_up_to_date(self) -> None:
+        retry_seconds = FIRST_RETRY_SECONDS
+        while True:
+            self._wake = trio.Event()
+            read_file, self._read_file = self._read_file, False
+            outcome = await self._advance(read_file=read_file)
+            self.started.set()
+            if outcome.error is None:
+                retry_seconds = FIRST_RETRY_SECONDS
+                await self._wait_until_due()
+                continue
+            with trio.move_on_after(retry_seconds):
+                await self._wake.wait()
+            retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
 
     async def _wait_until_due(self) -> None:
         while not self._wake.is_set():
@@ -113,16 +179,27 @@ class ZoneKeeper:
                 await self._wake.wait()
 
     async def _advance(self, *, read_file: bool) -> Outcome:
+        """Run the pipeline once, with all edits that have arrived."""
         async with self._busy:
-            if self._is_ended:
-                return Outcome(is_published=False, error=f"zone {self.entry.text} was taken out of service")
+            batch, self._batch = self._batch, _Batch(self._describe_end())
             try:
-                is_published = await trio.to_thread.run_sync(
-                    lambda: self._pipeline.advance(read_file=read_file), limiter=self._limiter
-                )
-            except (PipelineError, OSError) as error:
-                return Outcome(is_published=False, error=str(error))
-            if is_published:
-                logger.info("zone %s: serial %d is published", self.entry.text, self.state.floor)
-                await self._on_published(self)
-            return Outcome(is_published, None)
+                if not self._is_ended:
+                    batch.outcome = await self._advance_with(batch.edit, read_file=read_file)
+            finally:
+                batch.done.set()
+            return batch.outcome
+
+    def _describe_end(self) -> Outcome:
+        return Outcome(is_published=False, error=f"zone {self.entry.text} was taken out of service")
+
+    async def _advance_with(self, edit: ZoneEdit, *, read_file: bool) -> Outcome:
+        try:
+            is_published = await trio.to_thread.run_sync(
+                lambda: self._pipeline.advance(read_file=read_file, edit=edit), limiter=self._limiter
+            )
+        except (PipelineError, OSError) as error:
+            return Outcome(is_published=False, error=str(error))
+        if is_published:
+            logger.info("zone %s: serial %d is published", self.entry.text, self.state.floor)
+            await self._on_published(self)
+        return Outcome(is_published, None)

@@ -25,6 +25,7 @@ from signerd.zones.plain_zone import has_same_data, strip_signatures
 from signerd.zones.publication import Publication
 from signerd.zones.rejected import keep_rejected
 from signerd.zones.serial_policy import SerialPolicy, decide_serial
+from signerd.zones.zone_edit import ZoneEdit, apply_edit
 from signerd.zones.zone_list import ZoneEntry
 
 logger = logging.getLogger(__name__)
@@ -113,12 +114,20 @@ class ZoneSigner(Protocol):
 
 
 class ZoneValidator(Protocol):
-    """Accepts or rejects a signed zone."""
+    """Accepts or rejects the versions of one zone."""
 
     def __call__(
         self, version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
     ) -> Sequence[str]:
         """Give the reasons against the version; none accepts it."""
+        ...
+
+    def check_published(self, zone: Zone) -> Sequence[str]:
+        """Look at the published version as a whole again, in another thread than everything else.
+
+        Raises:
+            SigningImpossible: It is not known what keys to expect.
+        """
         ...
 
 
@@ -138,6 +147,8 @@ class ZoneState:
         file_error: Why the file was refused when it was last read; None if it was taken.
         last_error: Why the last attempt to sign and publish came to nothing; None if it did not.
         failed_at: Since when there has been an error.
+        check_error: What was wrong with the published version when it was last looked at as a whole; it is
+            signed anew then, with nothing kept.
         next_due: When signatures must be made again, epoch seconds.
         floor: Newest serial ever seen for this zone.
     """
@@ -150,6 +161,7 @@ class ZoneState:
     file_error: str | None = None
     last_error: str | None = None
     failed_at: int | None = None
+    check_error: str | None = None
     next_due: int | None = None
     floor: int | None = None
 
@@ -187,6 +199,7 @@ class ZonePipeline:
         self._serial_policy = serial_policy
         self._published_data: Zone | None = None  # plain data known to be that of the published version
         self._parts = parts
+        self._is_distrusted = False  # that what is published is good
 
     def restore(self) -> None:
         """Find the version that is published, as a start or a restart leaves it."""
@@ -196,12 +209,18 @@ class ZonePipeline:
         self.state.published = loaded.zone
         self.state.floor = loaded.newest_serial
         if loaded.zone is not None:
-            self.state.unsigned = strip_signatures(loaded.zone)
+            self.state.unsigned = self._published_data = strip_signatures(loaded.zone)
 
-    def advance(self, *, read_file: bool) -> bool:
+    def advance(self, *, read_file: bool, edit: ZoneEdit | None = None) -> bool:
         """Bring the zone up to date: read its file if asked, sign what changed or is due, and publish.
 
-        A file that is refused is noted in the state, and the data as last accepted is signed on.
+        A file that is refused is noted in the state, and the data as last accepted is signed on. What a small
+        edit takes hardly depends on the size of the zone.
+
+        Args:
+            read_file: Whether to read the file.
+            edit: A change of the data as last accepted, as `check_edit` allows; all data, the apex among it,
+                if there was none. It stays, also if it cannot be published now.
 
         Returns:
             Whether a new version was published.
@@ -218,6 +237,9 @@ class ZonePipeline:
                 self._note_file_error(str(error))
             else:
                 self.state.file_error = None
+        if edit and (unsigned is not None or self.entry.name in edit):
+            base = Zone(self.entry.name, {}) if unsigned is None else unsigned
+            unsigned = self.state.unsigned = apply_edit(base, edit)
         try:
             if unsigned is None:
                 reason = self.state.file_error or "its file was not read yet"
@@ -229,6 +251,30 @@ class ZonePipeline:
         self.state.last_error = None
         self.state.failed_at = None
         return published
+
+    def check_published(self) -> bool:
+        """Look at the published version as a whole again; may run beside everything else.
+
+        Returns:
+            Whether it is good. If not, the next `advance` signs all of the zone.
+
+        Raises:
+            SigningImpossible: That cannot be told now.
+        """
+        published = self.state.published
+        if published is None:
+            return True
+        reasons = self._validate.check_published(published)
+        if not reasons:
+            self.state.check_error = None
+            return True
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        text = f"the published version {published.serial} is not good: {reasons[0]}{more}"
+        logger.error("zone %s: %s; all of it is signed anew", self.entry.text, text)
+        self._parts.record(self.entry.name, Stage.REJECTED, published.serial, text)
+        self.state.check_error = text
+        self._is_distrusted = True
+        return False
 
     def _note_file_error(self, text: str) -> None:
         if self.state.file_error != text:
@@ -291,9 +337,25 @@ class ZonePipeline:
             floor = published.serial
         serial = decide_serial(self._serial_policy, published=floor, source=unsigned.serial, now=now)
         record(name, Stage.CHECKED, serial, f"from serial {unsigned.serial}")
-        text = self.entry.text
-        with self._show("signing") as progress:
-            version = self._signer.sign(unsigned, published, serial, progress)
+        is_distrusted, self._is_distrusted = self._is_distrusted, False
+        try:
+            with self._show("signing") as progress:
+                base = None if is_distrusted else published
+                version = self._signer.sign(unsigned, base, serial, progress)
+            self._check(version, published, serial)
+            self._publish(version, published, serial)
+        except BaseException:
+            self._is_distrusted |= is_distrusted
+            raise
+        if is_distrusted:
+            self.state.check_error = None
+        self._published_data = unsigned
+        self.state.next_due = version.next_due
+        record(name, Stage.PUBLISHED, serial, f"{version.new_signatures} new signatures")
+        return True
+
+    def _check(self, version: SignedVersion, published: Zone | None, serial: Serial) -> None:
+        text, name, record = self.entry.text, self.entry.name, self._parts.record
         record(name, Stage.SIGNED, serial, f"{version.new_signatures} new signatures")
         with self._show("validating") as progress:
             reasons = self._validate(version, published, progress)
@@ -305,17 +367,15 @@ class ZonePipeline:
                 + f"; kept in {kept}"
             )
         record(name, Stage.VALIDATED, serial, "")
+
+    def _publish(self, version: SignedVersion, published: Zone | None, serial: Serial) -> None:
         # Also if publishing fails: a reader may have seen the version, so its serial must mean no other one.
         self.state.floor = serial
         with self._show("writing") as progress:
             problems = self._publication.publish(version.zone, published, progress)
         for problem in problems:
-            logger.warning("zone %s: %s", text, problem)
+            logger.warning("zone %s: %s", self.entry.text, problem)
         self.state.published = version.zone
-        self._published_data = unsigned
-        self.state.next_due = version.next_due
-        record(name, Stage.PUBLISHED, serial, f"{version.new_signatures} new signatures")
-        return True
 
     @contextmanager
     def _show(self, doing: str) -> Generator[Callable[[int, int], None]]:
@@ -327,8 +387,11 @@ class ZonePipeline:
             progress(text, 1, 1)  # whatever came of it, it goes on no more
 
     def _is_up_to_date(self, published: Zone, unsigned: Zone) -> bool:
+        if self._is_distrusted:
+            return False
         if unsigned is not self._published_data:
-            if not has_same_data(strip_signatures(published), unsigned):
+            data = strip_signatures(published) if self._published_data is None else self._published_data
+            if not has_same_data(data, unsigned):
                 return False
             self._published_data = unsigned
         if self._serial_policy is SerialPolicy.INCREMENT and is_newer(unsigned.serial, published.serial):

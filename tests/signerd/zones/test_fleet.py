@@ -48,6 +48,16 @@ class NoSigner:
         raise SigningImpossible("there is no key")
 
 
+class AcceptAll:
+    def __call__(
+        self, version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
+    ) -> list[str]:
+        return []
+
+    def check_published(self, zone: Zone) -> list[str]:
+        return []
+
+
 class Announcements:
     """Takes what responders are told; `wait` waits for the next."""
 
@@ -68,11 +78,6 @@ def make_fleet(folder: Path, announce: Announcements) -> ZoneFleet:
     def record(zone: Name, stage: Stage, serial: int | None, detail: str) -> None:
         return None
 
-    def accept(
-        version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]
-    ) -> list[str]:
-        return []
-
     parts = PipelineParts(
         StandingClock(), zones, folder / "rejected", Limits(), record, lambda text, done, total: None
     )
@@ -82,7 +87,7 @@ def make_fleet(folder: Path, announce: Announcements) -> ZoneFleet:
 
     def make_keeper(entry: ZoneEntry) -> ZoneKeeper:
         publication = Publication(published / zone_directory_name(entry.name))
-        pipeline = ZonePipeline(entry, publication, NoSigner(), accept, SerialPolicy.UNIXTIME, parts)
+        pipeline = ZonePipeline(entry, publication, NoSigner(), AcceptAll(), SerialPolicy.UNIXTIME, parts)
         return ZoneKeeper(pipeline, StandingClock(), trio.CapacityLimiter(2), on_published)
 
     options = FleetOptions(lambda: list_zones(zones, []), "default", published, 0.01)

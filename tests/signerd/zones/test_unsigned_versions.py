@@ -19,7 +19,7 @@ from signerd.dns.zone_index import ZoneIndex
 from signerd.dns.zone_set import ZoneSet
 from signerd.responder.loader import ZoneLoader
 from signerd.responder.responder import Responder, ResponderOptions
-from signerd.validator.unsigned_zone import validate_unsigned
+from signerd.version_gate import VersionGate
 from signerd.zones.manifest import write_manifest
 from signerd.zones.master_file import Limits
 from signerd.zones.pipeline import (
@@ -81,7 +81,7 @@ class Workplace:
             ZoneEntry(ORIGIN, self.file),
             Publication(self.published / zone_directory_name(ORIGIN)),
             signer or UnsignedVersions(),
-            check,
+            VersionGate(StandingClock(), 1, list_no_ds),
             SerialPolicy.UNIXTIME,
             self.parts,
         )
@@ -95,9 +95,8 @@ class Workplace:
         return dns.message.from_wire(response)
 
 
-def check(version: SignedVersion, previous: Zone | None, progress: Callable[[int, int], None]) -> list[str]:
-    assert not version.is_signed
-    return [str(finding) for finding in validate_unsigned(version.zone, previous=previous).findings]
+def list_no_ds() -> list[bytes]:
+    raise AssertionError("nobody may ask for the keys of an unsigned zone")
 
 
 @pytest.fixture
