@@ -25,12 +25,16 @@ class OwnerOrder:
 
     A name's descendants follow it at once, so that whatever a cut or a DNAME hides is a run of entries, and a
     name without data exists if what stands at its place is below it.
+
+    Attributes:
+        zone: The version.
+        entries: Keys and names, sorted; not to be changed.
     """
 
     def __init__(self, zone: Zone, entries: list[tuple[OrderKey, Name]]) -> None:
         """Take the parts; `sort` makes them."""
         self.zone = zone
-        self._entries = entries
+        self.entries = entries
 
     @classmethod
     def sort(cls, zone: Zone) -> Self:
@@ -47,8 +51,8 @@ class OwnerOrder:
         before, after = self.zone.names, zone.names
         moved = [name for name in changed if (name in before) != (name in after)]
         if not moved:
-            return OwnerOrder(zone, self._entries)
-        entries = self._entries.copy()
+            return OwnerOrder(zone, self.entries)
+        entries = self.entries.copy()
         for name in moved:
             entry = make_order_key(name), name
             place = bisect_left(entries, entry)
@@ -59,15 +63,15 @@ class OwnerOrder:
         return OwnerOrder(zone, entries)
 
     def _find(self, key: OrderKey) -> int:
-        return bisect_left(self._entries, (key,))
+        return bisect_left(self.entries, (key,))
 
     def _find_end(self, key: OrderKey) -> int:
-        return bisect_left(self._entries, ((*key, _AFTER_ALL),))
+        return bisect_left(self.entries, ((*key, _AFTER_ALL),))
 
     def list_descendants(self, name: Name) -> list[Name]:
         """Give the owners below a name."""
         key = make_order_key(name)
-        return [found for _, found in self._entries[self._find(key) : self._find_end(key)] if found != name]
+        return [found for _, found in self.entries[self._find(key) : self._find_end(key)] if found != name]
 
     def is_barrier(self, name: Name) -> bool:
         """Say if a name hides what is below it, unless it is hidden itself."""
@@ -93,9 +97,9 @@ class OwnerOrder:
             return not self.is_occluded(name)
         key = make_order_key(name)
         place = self._find(key)
-        if place >= len(self._entries):
+        if place >= len(self.entries):
             return False
-        below, found = self._entries[place]
+        below, found = self.entries[place]
         # The first one below is hidden only by what hides them all: a cut between would come before it.
         return below[: len(key)] == key and not self.is_occluded(found)
 
@@ -103,21 +107,26 @@ class OwnerOrder:
         """Give the next owner that is not occluded; after the last, the first."""
         key = make_order_key(name)
         place = self._find_end(key) if self.is_barrier(name) else self._find(key) + 1
-        return self._entries[place % len(self._entries)][1]
+        return self.entries[place % len(self.entries)][1]
 
     def find_previous(self, name: Name) -> Name:
         """Give the owner before a name, there or not, that is not occluded; before the first, the last."""
-        found = self._entries[self._find(make_order_key(name)) - 1][1]
+        found = self.entries[self._find(make_order_key(name)) - 1][1]
         return self.find_highest_barrier(found) or found
 
 
 class HashOrder:
-    """The hashes of a version's NSEC3 chain in their order."""
+    """The hashes of a version's NSEC3 chain in their order.
+
+    Attributes:
+        parameters: How names are hashed.
+        entries: Hashes and names, sorted; not to be changed by others.
+    """
 
     def __init__(self, parameters: Parameters, entries: list[tuple[bytes, Name]]) -> None:
         """Take the parts; `sort` makes them."""
         self.parameters = parameters
-        self._entries = entries
+        self.entries = entries
 
     @classmethod
     def sort(cls, authority: Authority, parameters: Parameters) -> Self:
@@ -126,41 +135,45 @@ class HashOrder:
         return cls(parameters, sorted((parameters.hash_name(name), name) for name in names))
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def branch(self) -> Self:
         """Give a copy to be changed."""
-        return type(self)(self.parameters, self._entries.copy())
+        return type(self)(self.parameters, self.entries.copy())
 
     def find_name(self, digest: bytes) -> Name | None:
         """Give the name that has a hash."""
-        place = bisect_left(self._entries, (digest,))
-        found = self._entries[place] if place < len(self._entries) else None
+        place = bisect_left(self.entries, (digest,))
+        found = self.entries[place] if place < len(self.entries) else None
         return found[1] if found is not None and found[0] == digest else None
 
     def add(self, digest: bytes, name: Name) -> None:
         """Put a hash in that is not there."""
-        self._entries.insert(bisect_left(self._entries, (digest,)), (digest, name))
+        self.entries.insert(bisect_left(self.entries, (digest,)), (digest, name))
 
     def remove(self, digest: bytes) -> None:
         """Take out a hash that is there."""
-        del self._entries[bisect_left(self._entries, (digest,))]
+        del self.entries[bisect_left(self.entries, (digest,))]
 
     def find_next(self, digest: bytes) -> bytes:
         """Give the hash after one that is there."""
-        return self._entries[(bisect_left(self._entries, (digest,)) + 1) % len(self._entries)][0]
+        return self.entries[(bisect_left(self.entries, (digest,)) + 1) % len(self.entries)][0]
 
     def find_previous(self, digest: bytes) -> tuple[bytes, Name]:
         """Give the entry before a hash, there or not."""
-        return self._entries[bisect_left(self._entries, (digest,)) - 1]
+        return self.entries[bisect_left(self.entries, (digest,)) - 1]
 
 
 class Lifetimes:
-    """When the signatures of a version begin and end to be valid."""
+    """When the signatures of a version begin and end to be valid.
+
+    Attributes:
+        expirations: How many expire when; not to be changed.
+    """
 
     def __init__(self, expirations: Counter[int], inception: int | None) -> None:
         """Take the parts; `count` makes them."""
-        self._expirations = expirations
+        self.expirations = expirations
         self._inception = inception  # the latest, though its signature may be gone
 
     @classmethod
@@ -170,7 +183,7 @@ class Lifetimes:
 
     def update(self, gone: Iterable[RRset], come: Iterable[RRset]) -> Self:
         """Give those of the next version."""
-        expirations, inception = self._expirations.copy(), self._inception
+        expirations, inception = self.expirations.copy(), self._inception
         for rrset in gone:
             expirations.subtract([int.from_bytes(signature[8:12]) for signature in rrset.signatures])
         for rrset in come:
@@ -187,7 +200,7 @@ class Lifetimes:
         # RFC 4034, section 3.1.5: serial number arithmetic.
         if self._inception is not None and (now - self._inception) & _MASK >= _HALF:
             return False
-        return all((end - at) & _MASK < _HALF for end in self._expirations for at in (now, moment))
+        return all((end - at) & _MASK < _HALF for end in self.expirations for at in (now, moment))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

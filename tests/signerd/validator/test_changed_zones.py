@@ -147,11 +147,11 @@ def judge(zone: Zone, accepted: AcceptedZone, now: int, until: int | None = None
 def check_record(accepted: AcceptedZone) -> None:
     """See that what is remembered is what a look at the whole version gives."""
     again = AcceptedZone.record(accepted.zone, accepted.ds)
-    assert accepted.owners._entries == again.owners._entries
+    assert accepted.owners.entries == again.owners.entries
     assert (accepted.hashes is None) == (again.hashes is None)
     if accepted.hashes is not None and again.hashes is not None:
-        assert accepted.hashes._entries == again.hashes._entries
-    assert accepted.lifetimes._expirations == again.lifetimes._expirations
+        assert accepted.hashes.entries == again.hashes.entries
+    assert accepted.lifetimes.expirations == again.lifetimes.expirations
 
 
 @settings(max_examples=150, deadline=None)
