@@ -228,13 +228,18 @@ class ResponderPool:
 
     async def announce(self, message: dict[str, object]) -> None:
         """Tell every connected responder; one that is gone is told by the files when it starts again."""
-        for state in self.responders:
-            if state.link is not None:
-                with trio.move_on_after(1):
-                    try:
-                        await state.link.send(message)
-                    except (trio.BrokenResourceError, trio.ClosedResourceError):
-                        logger.info("responder process %d is gone", state.pid)
+
+        async def tell(pid: int, link: LineStream) -> None:
+            with trio.move_on_after(1):
+                try:
+                    await link.send(message)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    logger.info("responder process %d is gone", pid)
+
+        async with trio.open_nursery() as nursery:  # one that does not read holds up none of the others
+            for state in self.responders:
+                if state.link is not None:
+                    nursery.start_soon(tell, state.pid, state.link)
 
     async def retire_strangers(self) -> None:
         """Have the responders of an earlier control process finish; called once the new ones answer."""

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import is_not
 from types import MappingProxyType
+from typing import TypeVar
 
 from signerd.dns.name import Name
 from signerd.dns.rdatatype import SOA
 from signerd.dns.rrset import RRset
 from signerd.dns.serial import Serial
+
+_Value = TypeVar("_Value")
 
 _NO_NSEC3: Mapping[Name, RRset] = MappingProxyType({})
 
@@ -45,3 +50,21 @@ class Zone:
         for types in self.names.values():
             yield from types.values()
         yield from self.nsec3.values()
+
+
+def find_changed_owners(old: Mapping[Name, _Value], new: Mapping[Name, _Value]) -> list[Name]:
+    """Give the owners at which two versions have other values, the new ones first, then those that are gone.
+
+    Args:
+        old: `names` or `nsec3` of one version.
+        new: The same of another; what both share is compared without looking at it, nor running Python.
+    """
+    if old is new:
+        return []
+    get = old.get
+    others = list(compress(new, map(is_not, map(get, new), new.values())))
+    changed = [owner for owner in others if get(owner) != new[owner]]
+    came = sum(owner not in old for owner in others)
+    if len(new) - came < len(old):
+        changed += old.keys() - new.keys()
+    return changed

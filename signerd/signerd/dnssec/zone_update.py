@@ -11,7 +11,7 @@ from typing import Final
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name, find_parent, is_subdomain, iterate_ancestors
 from signerd.dns.rrset import RRset
-from signerd.dns.zone import Zone
+from signerd.dns.zone import Zone, find_changed_owners
 from signerd.dnssec.cut import Cuts, find_cuts
 from signerd.dnssec.denial_order import DenialKind, DenialOrder
 from signerd.dnssec.key_set import KeySet
@@ -131,17 +131,6 @@ class ZoneUpdate:
         return SignedState(self._unsigned, zone, state.keys, state.policy, self._order, self._children, times)
 
 
-def find_changed_owners(old: Zone, new: Zone) -> set[Name]:
-    """Give the names at which two versions differ; quick where they share what is at a name."""
-    before, after = old.names, new.names
-    if before is after:
-        return set()
-    get = before.get
-    changed = {owner for owner, types in after.items() if (was := get(owner)) is not types and was != types}
-    changed.update(before.keys() - after.keys())
-    return changed
-
-
 def prepare_update(state: SignedState, unsigned: Zone, serial: int) -> ZoneUpdate | None:
     """Assemble what differs in the version that follows.
 
@@ -157,7 +146,7 @@ def prepare_update(state: SignedState, unsigned: Zone, serial: int) -> ZoneUpdat
         HashCollision: Two names have the same NSEC3 hash.
     """
     origin = state.zone.origin
-    changed = find_changed_owners(state.unsigned, unsigned)
+    changed = set(find_changed_owners(state.unsigned.names, unsigned.names))
     if len(changed) > MOST_AFFECTED or origin not in unsigned.names:
         return None
     apex, old_apex = unsigned.names[origin], state.zone.names[origin]

@@ -10,6 +10,8 @@ from binascii import Error as BadEncoding
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import compress
+from operator import is_not
 from typing import Final
 
 from signerd.dns.name import MAX_NAME_OCTETS, Name, format_name, iterate_ancestors
@@ -137,15 +139,21 @@ def _compare(zone: Zone, accepted: AcceptedZone) -> _Change | None:
     before = accepted.zone
     if zone.origin != before.origin or zone.origin not in zone.names:
         return None
-    names = {name for name, types in zone.names.items() if before.names.get(name) is not types}
-    names.update(before.names.keys() - zone.names.keys())
-    nsec3 = {owner for owner, rrset in zone.nsec3.items() if before.nsec3.get(owner) is not rrset}
-    nsec3.update(before.nsec3.keys() - zone.nsec3.keys())
+    names = _find_other_objects(before.names, zone.names)
+    nsec3 = _find_other_objects(before.nsec3, zone.nsec3)
     if len(names) + len(nsec3) > MOST_CHANGED:
         return None
     if any(name in zone.names and not zone.names[name] for name in names):
         return None  # a name without data: no version has one
     return _Change(zone, accepted, names, nsec3, accepted.owners.update(zone, names))
+
+
+def _find_other_objects(before: Mapping[Name, object], after: Mapping[Name, object]) -> set[Name]:
+    """Give the owners at which there is another object than before, nothing now, or nothing before."""
+    found = set(compress(after, map(is_not, map(before.get, after), after.values())))
+    if len(after) - len(found - before.keys()) < len(before):
+        found |= before.keys() - after.keys()
+    return found
 
 
 def _has_same_frame(zone: Zone, before: Zone) -> bool:

@@ -1,7 +1,9 @@
 """Semantic checks of an unsigned zone: what is well-formed in its file and still wrong or doubtful."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
+from itertools import chain
+from operator import attrgetter, methodcaller
 
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import (
@@ -52,9 +54,14 @@ def check_zone(zone: Zone, find_place: FindPlace | None = None) -> tuple[Notice,
     return _Check(zone, find_place or (lambda owner, rdatatype: None)).run()
 
 
+_get_ttl: Callable[[RRset], int] = attrgetter("ttl")
+_get_rrsets: Callable[[Mapping[int, RRset]], Iterable[RRset]] = methodcaller("values")
+
+
 def find_largest_ttl(zone: Zone) -> int:
     """Give the largest TTL of the zone in seconds: as long as resolvers may keep its data."""
-    return max(rrset.ttl for rrset in zone.iterate_rrsets())
+    # Asked for with each version: all of it without running Python.
+    return max(map(_get_ttl, chain.from_iterable(map(_get_rrsets, zone.names.values()))))
 
 
 def find_soa_expire(zone: Zone) -> int:

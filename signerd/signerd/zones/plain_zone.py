@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name
 from signerd.dns.rrset import RRset
-from signerd.dns.zone import Zone
+from signerd.dns.zone import Zone, find_changed_owners
 
 SIGNER_TYPES = frozenset({rt.NSEC, rt.NSEC3PARAM, rt.DNSKEY, rt.CDS, rt.CDNSKEY})
 """Types that the signer adds and that are dropped from a zone file; NSEC3 is kept apart in a Zone."""
@@ -38,22 +38,22 @@ def blank_serial(soa: RRset) -> bytes:
 
 def has_same_data(one: Zone, other: Zone) -> bool:
     """Say if two unsigned zones differ in nothing but the serial; quick where they share their parts."""
-    if one.origin != other.origin or one.names.keys() != other.names.keys():
+    if one.origin != other.origin or len(one.names) != len(other.names):
         return False
-    for owner, types in one.names.items():
-        others = other.names[owner]
-        if types is others or types == others:
+    changed = find_changed_owners(one.names, other.names)
+    if not changed:
+        return True
+    types, others = one.names[one.origin], other.names[other.origin]
+    if changed != [one.origin] or types.keys() != others.keys():
+        return False
+    for rrset in types.values():
+        counterpart = others[rrset.type]
+        if rrset == counterpart:
             continue
-        if owner != one.origin or types.keys() != others.keys():
+        if (
+            rrset.type != rt.SOA
+            or rrset.ttl != counterpart.ttl
+            or blank_serial(rrset) != blank_serial(counterpart)
+        ):
             return False
-        for rrset in types.values():
-            counterpart = others[rrset.type]
-            if rrset == counterpart:
-                continue
-            if (
-                rrset.type != rt.SOA
-                or rrset.ttl != counterpart.ttl
-                or blank_serial(rrset) != blank_serial(counterpart)
-            ):
-                return False
     return True

@@ -8,7 +8,7 @@ from signerd.dns.name import Name, format_name, make_sort_key
 from signerd.dns.rdatatype import NSEC3, SOA, format_type
 from signerd.dns.rrset import RRset
 from signerd.dns.serial import Serial
-from signerd.dns.zone import Zone
+from signerd.dns.zone import Zone, find_changed_owners
 from signerd.zones.record_stream import BadPublishedData
 
 _Value = TypeVar("_Value")
@@ -47,28 +47,17 @@ def compare_zones(old: Zone, new: Zone) -> ZoneDifference:
     removed: list[RRset] = []
     added: list[RRset] = []
     changed: dict[Name, list[tuple[RRset | None, RRset | None]]] = {}
-    if old.names is not new.names:
-        for owner in _find_changed(old.names, new.names):
-            before, after = old.names.get(owner, {}), new.names.get(owner, {})
-            types = sorted(before.keys() | after.keys())
-            changed[owner] = [(before.get(rdatatype), after.get(rdatatype)) for rdatatype in types]
-    if old.nsec3 is not new.nsec3:
-        for owner in _find_changed(old.nsec3, new.nsec3):
-            changed.setdefault(owner, []).append((old.nsec3.get(owner), new.nsec3.get(owner)))
+    for owner in find_changed_owners(old.names, new.names):
+        before, after = old.names.get(owner, {}), new.names.get(owner, {})
+        types = sorted(before.keys() | after.keys())
+        changed[owner] = [(before.get(rdatatype), after.get(rdatatype)) for rdatatype in types]
+    for owner in find_changed_owners(old.nsec3, new.nsec3):
+        changed.setdefault(owner, []).append((old.nsec3.get(owner), new.nsec3.get(owner)))
     for owner in sorted(changed, key=make_sort_key):
         for rrset_before, rrset_after in changed[owner]:
             if rrset_before is not rrset_after:
                 _compare_rrsets(rrset_before, rrset_after, removed, added)
     return ZoneDifference(old.serial, new.serial, tuple(removed), tuple(added))
-
-
-def _find_changed(old: Mapping[Name, _Value], new: Mapping[Name, _Value]) -> list[Name]:
-    get = old.get
-    changed = [
-        owner for owner, value in new.items() if (before := get(owner)) is not value and before != value
-    ]
-    changed += [owner for owner in old if owner not in new]
-    return changed
 
 
 def _compare_rrsets(

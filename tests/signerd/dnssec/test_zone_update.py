@@ -70,7 +70,7 @@ def check_mappings(zone: Zone) -> None:
         assert all(rrset.owner == owner and rrset.type == number for number, rrset in types.items())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(kind=st.sampled_from(sorted(POLICIES)), first=zones, changes=st.lists(edits, min_size=1, max_size=5))
 def test_update_gives_what_signing_the_whole_zone_gives(
     kind: str, first: Names, changes: list[Names]

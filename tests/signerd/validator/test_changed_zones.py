@@ -154,7 +154,7 @@ def check_record(accepted: AcceptedZone) -> None:
     assert accepted.lifetimes.expirations == again.lifetimes.expirations
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(kind=st.sampled_from(sorted(POLICIES)), first=zones, changes=st.lists(edits, min_size=1, max_size=5))
 def test_good_changes_are_accepted(kind: str, first: Names, changes: list[Names]) -> None:
     policy, now, names = POLICIES[kind], NOW, dict(first)
@@ -172,7 +172,7 @@ def test_good_changes_are_accepted(kind: str, first: Names, changes: list[Names]
         check_record(accepted)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(kind=st.sampled_from(sorted(POLICIES)), first=zones, change=edits, data=st.data())
 def test_damaged_changes_are_judged_as_the_whole_zone_is(
     kind: str, first: Names, change: Names, data: st.DataObject
@@ -187,7 +187,7 @@ def test_damaged_changes_are_judged_as_the_whole_zone_is(
     judge(new, accepted, NOW)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(first=zones, change=edits, data=st.data())
 def test_unsigned_changes_are_judged_as_the_whole_zone_is(
     first: Names, change: Names, data: st.DataObject
