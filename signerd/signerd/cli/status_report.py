@@ -141,9 +141,9 @@ def _describe_zone(name: str, zone: Zone, problems: tuple[str, ...], now: int) -
         records=sum(len(rrset.rdatas) + len(rrset.signatures) for rrset in zone.iterate_rrsets()),
         keys=tuple(
             KeyStatus(
-                role="KSK" if key.is_secure_entry_point else "ZSK", tag=key.key_tag, algorithm=key.algorithm
+                role="ksk" if key.is_secure_entry_point else "zsk", tag=key.key_tag, algorithm=key.algorithm
             )
-            for key in keys
+            for key in sorted(keys, key=lambda key: not key.is_secure_entry_point)
         ),
         expires_at=expires_at,
         runway_seconds=None if expires_at is None else max(0, expires_at - now),

@@ -161,10 +161,11 @@ def _read_text(request: Mapping[str, object], name: str) -> str | None:
 def _describe_outcomes(outcomes: Mapping[str, Outcome]) -> dict[str, object]:
     failed = {zone: outcome.error for zone, outcome in outcomes.items() if outcome.error is not None}
     published = sorted(zone for zone, outcome in outcomes.items() if outcome.is_published)
-    if failed:
-        reasons = "; ".join(f"zone {zone}: {reason}" for zone, reason in sorted(failed.items()))
-        raise CommandRefused(reasons)
-    unchanged = len(outcomes) - len(published)
+    unchanged = len(outcomes) - len(set(published) | failed.keys())
     words = [f"published a new version of {', '.join(published)}"] if published else []
-    words += [f"{unchanged} unchanged"] if unchanged or not words else []
-    return {"message": "; ".join(words), "published": published}
+    words += [f"{unchanged} unchanged"] if unchanged or not (words or failed) else []
+    message = "; ".join(words)
+    if failed:
+        reasons = [f"zone {zone}: {reason}" for zone, reason in sorted(failed.items())]
+        raise CommandRefused("\n".join([*reasons, *filter(None, [message])]))
+    return {"message": message, "published": published}

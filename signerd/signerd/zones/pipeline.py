@@ -242,8 +242,7 @@ class ZonePipeline:
             unsigned = self.state.unsigned = apply_edit(base, edit)
         try:
             if unsigned is None:
-                reason = self.state.file_error or "its file was not read yet"
-                raise NoSource(f"zone {self.entry.text} was never published: {reason}")
+                raise NoSource(self.state.file_error or "its file was not read yet")
             published = self._publish_if_needed(unsigned)
         except (PipelineError, OSError) as error:
             self._note_failure(error)
@@ -284,7 +283,7 @@ class ZonePipeline:
 
     def _note_failure(self, error: Exception) -> None:
         text = str(error)
-        if self.state.last_error != text:
+        if text not in {self.state.last_error, self.state.file_error}:  # those were told before
             logger.error("zone %s: %s", self.entry.text, text)
             stage = Stage.REJECTED if isinstance(error, VersionRejected) else Stage.FAILED
             self._parts.record(self.entry.name, stage, None, text)

@@ -64,8 +64,8 @@ REPLY = {
             "signed": True,
             "records": 1234,
             "keys": [
-                {"role": "KSK", "tag": 12345, "algorithm": 13, "kms_key": "kms-d9537foqog6c73bedc70"},
-                {"role": "ZSK", "tag": 54321, "algorithm": 13, "kms_key": None},
+                {"role": "ksk", "tag": 12345, "algorithm": 13, "kms_key": "kms-d9537foqog6c73bedc70"},
+                {"role": "zsk", "tag": 54321, "algorithm": 13, "kms_key": None},
             ],
             "runway_seconds": 1166400,
             "expires_at": 1791166400,
@@ -193,7 +193,7 @@ def test_status_of_a_running_server_is_a_table(state: StateDirectory) -> None:
     )
     assert lines[1].split() == ["ZONE", "STATE", "SERIAL", "RECORDS", "KEYS", "RUNWAY"]
     assert lines[2].split() == [
-        "example.com", "serving", "1790000000", "1234", "KSK:12345/13", "ZSK:54321/13", "13d12h"
+        "example.com", "serving", "1790000000", "1234", "ksk:12345/13", "zsk:54321/13", "13d12h"
     ]  # fmt: skip
     assert lines[3].split() == ["broken.example", "rejected", "-", "-", "-", "1h1m"]
     assert lines[4] == "broken.example: zones/broken.example.zone:3: error: no SOA ?[31m"
@@ -234,7 +234,7 @@ def test_status_of_a_stopped_server_shows_what_is_published(state: StateDirector
     assert document["running"] is False
     zone = document["zones"][1]
     assert zone["expires_at"] == 2_000_000_000
-    assert {key["role"] for key in zone["keys"]} == {"KSK", "ZSK"}
+    assert [key["role"] for key in zone["keys"]] == ["ksk", "zsk"]
 
 
 def test_reload_forget_and_clock_accept_reach_the_server(state: StateDirectory) -> None:
