@@ -17,6 +17,7 @@ from signerd.api.reply import JsonValue
 from signerd.api.route import AnyEndpoint
 from signerd.api.server import ServerOptions, bind_admin, serve_admin
 from signerd.api.tls import ReloadableTls, TlsFiles, TlsRefused
+from signerd.api_zones import make_offline_zones
 from signerd.clock import SystemClock
 from signerd.config.options import Admin, Config
 from signerd.control.line_server import bind_unix
@@ -103,7 +104,9 @@ def list_calls() -> Sequence[AnyEndpoint]:
             return ["there is no server"]
 
     config, clock = Config(), SystemClock()
-    return list_endpoints(make_admin_parts(CustodyHolder(config, clock), clock, config.kms, Unready()))
+    holder = CustodyHolder(config, clock)
+    served = make_offline_zones(config, holder)
+    return list_endpoints(make_admin_parts(holder, clock, config.kms, Unready(), served))
 
 
 def make_document_offline() -> dict[str, JsonValue]:

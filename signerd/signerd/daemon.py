@@ -11,10 +11,10 @@ from pathlib import Path
 import trio
 
 from signerd.admin_server import start_admin
+from signerd.api_zones import ApiZones, FleetPublisher, make_served_zones
 from signerd.clock import Clock, SystemClock
 from signerd.config.options import Config, LogFormat
 from signerd.config.state_directory import StateDirectory
-from signerd.config.zone_entries import list_entries
 from signerd.control.command_server import CommandServer
 from signerd.control.line_server import listen_unix, serve_lines
 from signerd.control.responder_pool import (
@@ -152,8 +152,15 @@ class Daemon:
         self._holder = CustodyHolder(config, clock, acknowledged)
         self._events = EventLog(self._holder, clock, on_stage)
         self._progress = TerminalProgress(clock)
+        self._api_zones = ApiZones(config, self._holder)
         self._workshop = ZoneWorkshop(
-            config, clock, self._holder, self._events.record, self._progress.report, _count_cores()
+            config,
+            clock,
+            self._holder,
+            self._events.record,
+            self._progress.report,
+            _count_cores(),
+            api_zones=self._api_zones,
         )
         self._keys = KeyDesk(self._holder, self._workshop.forget_keys)
         self._expirations = ExpirationCache()
@@ -171,10 +178,12 @@ class Daemon:
         )
         self._fleet = ZoneFleet(
             FleetOptions(
-                list_entries=lambda: list_entries(config),
+                list_entries=self._api_zones.list_entries,
                 default_policy=config.zone_defaults.policy,
                 published=self._state.published,
                 watch_seconds=config.watch_interval,
+                list_removals=self._api_zones.list_removals,
+                confirm_removal=self._api_zones.confirm_removal,
             ),
             self._make_keeper,
             self._pool.announce,
@@ -205,7 +214,8 @@ class Daemon:
                 nursery.start_soon(serve_lines, responders, self._pool.serve_link)
                 nursery.start_soon(self._pool.run)
                 nursery.start_soon(self._retire_strangers)
-                await trio.to_thread.run_sync(self._holder.open)
+                if await trio.to_thread.run_sync(self._holder.open):
+                    known = await trio.to_thread.run_sync(self._fleet.list_known)  # now with those of the API
                 await nursery.start(self._fleet.run, known)
                 self._restored.set()
                 nursery.start_soon(self._keep_custody)
@@ -222,7 +232,8 @@ class Daemon:
         logger.info("stopped")
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
-        parts = make_admin_parts(self._holder, self._clock, self._config.kms, self)
+        served = make_served_zones(self._config, FleetPublisher(self._fleet))
+        parts = make_admin_parts(self._holder, self._clock, self._config.kms, self, served)
         self._admin = await start_admin(nursery, parts, self._config.admin)
 
     def list_reasons(self) -> Sequence[str]:
@@ -272,6 +283,7 @@ class Daemon:
         """Open the KMS as soon as that is possible, when it was not at the start."""
         while not await trio.to_thread.run_sync(self._holder.open):  # noqa: ASYNC110  # a file may come back
             await trio.sleep(CUSTODY_RETRY_SECONDS)
+        await self._fleet.look()  # zones of the API are known from now on
         self._fleet.wake_all(read_file=False)
 
     async def _tidy_keys(self) -> None:

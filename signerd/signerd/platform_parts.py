@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from signerd.api import platform_parts as parts
 from signerd.api.access import Identity, Presented
 from signerd.api.application import AdminParts
+from signerd.api.dns_backend import DnsBackend
 from signerd.api.errors import PartNotAvailable
 from signerd.api.health import Readiness
 from signerd.api.kms_backend import KmsBackend
@@ -15,6 +16,7 @@ from signerd.api.secret_backend import SecretsBackend
 from signerd.clock import Clock
 from signerd.config.options import Kms
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
+from signerd.dns_zones.publisher import ServedZones
 from signerd.platform.audit_search import AuditFilter, AuditPage
 from signerd.platform.gate import Gate
 from signerd.platform.https_fetch import HttpsFetcher
@@ -30,7 +32,8 @@ from signerd_secrets.secrets_manager import SecretsManager
 class PlatformParts:
     """Hands each call on to the platform's parts; a 503 as long as there are none."""
 
-    def __init__(self, holder: CustodyHolder, clock: Clock, options: Kms) -> None:
+    def __init__(self, holder: CustodyHolder, clock: Clock, options: Kms, served: ServedZones) -> None:
+        self._served = served
         self._holder = holder
         self._clock = clock
         self._issuer_keys = IssuerKeys(HttpsFetcher(), clock.now)
@@ -97,6 +100,11 @@ class PlatformParts:
         manager = SecretsManager(custody.kms.custodian.store, custody.kms)
         return SecretsBackend(manager, custody.kms, custody.store)
 
+    def open_dns(self) -> DnsBackend:
+        """Give what the calls about zones work with."""
+        custody = self._open_custody()
+        return DnsBackend(custody.store, self._served, custody.platform.organisation)
+
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
         """Count keys in each region."""
         return self._open().summarise(organisation, project)
@@ -110,9 +118,11 @@ class PlatformParts:
         return self._open().search_audit(organisation, wanted, page=page, limit=limit)
 
 
-def make_admin_parts(holder: CustodyHolder, clock: Clock, options: Kms, readiness: Readiness) -> AdminParts:
+def make_admin_parts(
+    holder: CustodyHolder, clock: Clock, options: Kms, readiness: Readiness, served: ServedZones
+) -> AdminParts:
     """Join what the API needs."""
-    parts = PlatformParts(holder, clock, options)
+    parts = PlatformParts(holder, clock, options, served)
     return AdminParts(
         access=parts,
         audit=parts,
@@ -122,5 +132,6 @@ def make_admin_parts(holder: CustodyHolder, clock: Clock, options: Kms, readines
         platform=parts.open_platform,
         kms=parts.open_kms,
         secrets=parts.open_secrets,
+        dns=parts.open_dns,
         now=clock.now,
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from signerd.api_zones import ApiZones
 from signerd.clock import Clock
 from signerd.config.options import Config
 from signerd.config.policy import CdsPublication, Policy
@@ -15,6 +16,7 @@ from signerd.config.state_directory import StateDirectory
 from signerd.config.zone_entries import make_limits
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
 from signerd.dns import rdatatype as rt
+from signerd.dns.name import Name
 from signerd.dns.serial import Serial
 from signerd.dns.zone import Zone
 from signerd.dnssec.expiration import find_next_due
@@ -65,6 +67,7 @@ class ZoneWorkshop:
         progress: Progress,
         workers: int,
         dnssec: DnssecSettings | None = None,
+        api_zones: ApiZones | None = None,
     ) -> None:
         """Prepare; nothing is opened.
 
@@ -76,7 +79,9 @@ class ZoneWorkshop:
             progress: Shows long work.
             workers: Threads that sign and validate.
             dnssec: Knows which zones are signed; those of files if None.
+            api_zones: Where the data of zones of the API is.
         """
+        self._api_zones = api_zones
         self._dnssec = dnssec or SignFiles()
         self._config = config
         self._clock = clock
@@ -84,7 +89,13 @@ class ZoneWorkshop:
         self._workers = workers
         self._state = StateDirectory(config.state_directory)
         self.parts = PipelineParts(
-            clock, config.zone_directory, self._state.rejected, make_limits(config), record, progress
+            clock,
+            config.zone_directory,
+            self._state.rejected,
+            make_limits(config),
+            record,
+            progress,
+            api_zones,
         )
         self._lock = threading.Lock()
         self._key_store: ZoneKeyStore | None = None
@@ -101,7 +112,10 @@ class ZoneWorkshop:
     def make_signer(self, entry: ZoneEntry) -> ZoneSigner:
         """Make what signs the versions of a zone."""
         signer = _Signer(self, entry, self._config.policies[entry.policy])
-        return _ChosenSigner(entry, self._dnssec, signer)
+        return _ChosenSigner(entry, self._dnssec, signer, self._is_api_zone)
+
+    def _is_api_zone(self, name: Name) -> bool:
+        return self._api_zones is not None and self._api_zones.is_known(name)
 
     def make_gate(self, entry: ZoneEntry) -> ZoneValidator:
         """Make what accepts or rejects the versions of a zone."""
@@ -211,7 +225,14 @@ class ZoneWorkshop:
 class _ChosenSigner:
     """Signs the versions of one zone or leaves them unsigned, as is decided at the time."""
 
-    def __init__(self, entry: ZoneEntry, dnssec: DnssecSettings, signer: ZoneSigner) -> None:
+    def __init__(
+        self,
+        entry: ZoneEntry,
+        dnssec: DnssecSettings,
+        signer: ZoneSigner,
+        is_api_zone: Callable[[Name], bool],
+    ) -> None:
+        self._is_api_zone = is_api_zone
         self._entry = entry
         self._dnssec = dnssec
         self._signer = signer
@@ -228,6 +249,8 @@ class _ChosenSigner:
         return self._choose(previous).sign(unsigned, previous, serial, progress)
 
     def _choose(self, published: Zone | None) -> ZoneSigner:
+        if self._entry.is_lost and self._is_api_zone(self._entry.name):
+            raise SigningImpossible(f"zone {self._entry.text} is kept over the API and about to be taken in")
         if self._entry.is_lost and published is not None:  # nobody is left to ask: it stays what it is
             return self._signer if is_signed(published) else self._unsigned
         return self._signer if self._dnssec.is_signed(self._entry) else self._unsigned

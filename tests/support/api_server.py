@@ -37,6 +37,7 @@ def make_fake_application(
         platform=fake.open_platform,
         kms=fake.open_kms,
         secrets=fake.open_secrets,
+        dns=fake.open_dns,
         now=lambda: 1_800_000_000,
     )
     return make_application(parts, endpoints, options)

@@ -8,10 +8,14 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from signerd.api.application import AdminParts
+from signerd.api.dns_backend import DnsBackend
 from signerd.api.kms_backend import KmsBackend
 from signerd.api.platform_backend import PlatformBackend
 from signerd.api.platform_parts import PlatformParts
 from signerd.api.secret_backend import SecretsBackend
+from signerd.dns.name import Name, parse_name
+from signerd.dns_zones.apex import ApexDefaults
+from signerd.dns_zones.publisher import FileZone, ServedZone, ServedZones
 from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import FirstNames, Platform, bootstrap
 from signerd.platform.change import PlatformStore
@@ -32,6 +36,9 @@ from signerd_secrets.secrets_manager import SecretsManager
 NAMES = FirstNames("Local Test", "nl-01", "Amsterdam", "Ada", "ada@example.com")
 
 
+APEX = ApexDefaults((parse_name("ns1.nl-01.test."), parse_name("ns2.nl-01.test.")))
+
+
 @dataclass
 class SettableClock:
     """A clock that stands until a test moves it."""
@@ -40,6 +47,34 @@ class SettableClock:
 
     def now(self) -> int:
         return self.seconds
+
+
+@dataclass
+class NotedPublisher:
+    """Serves nothing; notes what it is told.
+
+    Attributes:
+        published: Identity and data version of each change.
+        withdrawn: Zones deleted.
+        files: Zones of files.
+    """
+
+    published: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    withdrawn: list[Name] = field(default_factory=list[Name])
+    files: list[FileZone] = field(default_factory=list[FileZone])
+    served: dict[Name, ServedZone] = field(default_factory=dict[Name, ServedZone])
+
+    def publish(self, apex: Name, identity: str, data_version: int) -> None:
+        self.published.append((identity, data_version))
+
+    def withdraw(self, apex: Name) -> None:
+        self.withdrawn.append(apex)
+
+    def find_served(self, apex: Name) -> ServedZone | None:
+        return self.served.get(apex)
+
+    def list_file_zones(self) -> list[FileZone]:
+        return self.files
 
 
 @dataclass
@@ -58,6 +93,7 @@ class Deployment:
     fetched: list[str] = field(default_factory=list[str])
     issuer_keys: IssuerKeys = field(init=False)
     reasons: list[str] = field(default_factory=list[str])
+    publisher: NotedPublisher = field(default_factory=lambda: NotedPublisher())
 
     def __post_init__(self) -> None:
         self.issuer_keys = IssuerKeys(self.fetch, self.clock.now)
@@ -82,6 +118,9 @@ class Deployment:
     def open_kms(self) -> KmsBackend:
         return KmsBackend(self.kms, self.store)
 
+    def open_dns(self) -> DnsBackend:
+        return DnsBackend(self.store, ServedZones(self.publisher, APEX), self.platform.organisation)
+
     def open_secrets(self) -> SecretsBackend:
         return SecretsBackend(SecretsManager(self.kms.custodian.store, self.kms), self.kms, self.store)
 
@@ -96,6 +135,7 @@ class Deployment:
             platform=self.open_platform,
             kms=self.open_kms,
             secrets=self.open_secrets,
+            dns=self.open_dns,
             now=self.clock.now,
         )
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from signerd.api.access import Identity, PairPresented, Presented
+from signerd.api.dns_backend import DnsBackend
 from signerd.api.errors import PartNotAvailable
 from signerd.api.kms_backend import KmsBackend
 from signerd.api.kms_summary import KmsSummary, RegionSummary
@@ -114,6 +115,9 @@ class FakeServer(FakeAccess):
 
     def open_platform(self) -> PlatformBackend:
         raise PartNotAvailable("this server has no platform")
+
+    def open_dns(self) -> DnsBackend:
+        raise PartNotAvailable("this server has no zones")
 
     def open_secrets(self) -> SecretsBackend:
         raise PartNotAvailable("this server has no secrets")

@@ -19,6 +19,8 @@ from signerd.api.access import Access
 from signerd.api.audit_calls import AuditSource, list_audit_endpoints
 from signerd.api.client_address import ClientAddresses
 from signerd.api.dispatcher import CallLimits, Dispatcher
+from signerd.api.dns_backend import OpenDns
+from signerd.api.dns_endpoints import list_dns_endpoints
 from signerd.api.dnssec_endpoints import OpenDnssec, list_dnssec_endpoints
 from signerd.api.error_response import (
     INTERNAL_CODE,
@@ -62,6 +64,7 @@ class AdminParts:
     platform: OpenPlatform
     kms: OpenKms
     secrets: OpenSecrets
+    dns: OpenDns
     now: Callable[[], int]
     dnssec: OpenDnssec | None = None
 
@@ -91,6 +94,7 @@ def list_endpoints(parts: AdminParts) -> Sequence[AnyEndpoint]:
         *list_platform_endpoints(parts.platform),
         *list_audit_endpoints(parts.audit_log),
         *list_secret_endpoints(parts.secrets, parts.now),
+        *list_dns_endpoints(parts.dns),
     ]
     if parts.dnssec is not None:
         endpoints += list_dnssec_endpoints(parts.dnssec)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from signerd.dns_zones import errors as dns
 from signerd.platform import errors as platform
 from signerd.zone_dnssec import errors as dnssec
 from signerd_kms import errors as kms
@@ -116,6 +117,17 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     platform.ReadOnlyObject: 403,
     platform.WouldLockOut: 409,
     platform.AuditRefused: 503,
+    dns.DnsError: 500,
+    dns.InvalidDnsValue: 400,
+    dns.ImportRefused: 400,
+    dns.DnsZoneUnknown: 404,
+    dns.RecordUnknown: 404,
+    dns.ZoneNameTaken: 409,
+    dns.RecordTaken: 409,
+    dns.CnameConflict: 409,
+    dns.ZoneReadOnly: 409,
+    dns.MassDeletion: 409,
+    dns.ZoneTooLarge: 400,
     kms.KmsError: 500,
     kms.InvalidRequest: 400,
     kms.OperationUnsupported: 400,
@@ -167,6 +179,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
 
 COMPONENT_ERRORS: Final = (
     ApiError,
+    dns.DnsError,
     platform.PlatformError,
     kms.KmsError,
     dnssec.DnssecError,

@@ -8,6 +8,7 @@ import trio
 from starlette.types import ASGIApp
 
 from signerd.api.application import make_application
+from signerd.api_zones import make_offline_zones
 from signerd.cli.command_errors import CommandFailed
 from signerd.cli.platform_client import Sender
 from signerd.clock import SystemClock
@@ -30,7 +31,10 @@ def make_local_sender(config: Config) -> Sender:
         raise CommandFailed(str(holder.reason))
     custody = holder.custody
     access = LocalAccess(custody.store, custody.kms, custody.derive_pepper)
-    parts = replace(make_admin_parts(holder, clock, config.kms, _AlwaysReady()), access=access)
+    parts = replace(
+        make_admin_parts(holder, clock, config.kms, _AlwaysReady(), make_offline_zones(config, holder)),
+        access=access,
+    )
     application = make_application(parts)
 
     def send(method: str, path: str, headers: Mapping[str, str], body: object | None) -> httpx.Response:

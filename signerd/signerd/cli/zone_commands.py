@@ -21,11 +21,20 @@ def add_zone_commands(app: typer.Typer) -> None:
     app.command("forget")(explain_errors(forget))
 
 
-def reload(zone: OptionalZoneArgument = None, config: ConfigOption = None, state: StateOption = None) -> None:
+def reload(
+    zone: OptionalZoneArgument = None,
+    allow_mass_deletion: Annotated[
+        bool,
+        typer.Option("--allow-mass-deletion", help="Take files that leave out most of what is served."),
+    ] = False,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
     """Read zone files again, and sign and publish what changed in them."""
     name = None if zone is None else format_zone_name(read_zone_argument(zone))
     socket = find_state(config, state).control_socket
-    _print_reply(send_command(socket, "reload", {"zone": name}, timeout=SLOW_SECONDS))
+    arguments = {"zone": name, "allow_mass_deletion": allow_mass_deletion}
+    _print_reply(send_command(socket, "reload", arguments, timeout=SLOW_SECONDS))
 
 
 def forget(zone: ZoneArgument, config: ConfigOption = None, state: StateOption = None) -> None:

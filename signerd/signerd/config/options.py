@@ -18,6 +18,7 @@ from signerd_kms.slug import make_slug
 
 DEFAULT_POLICY: Final = "default"  # always exists
 DEFAULT_LISTEN: Final = (ListenAddress("127.0.0.1", 5300), ListenAddress("::1", 5300))
+DEFAULT_NAME_SERVER: Final = "ns1.invalid"  # RFC 6761, section 6.4: nobody can take it for a real one
 MAX_ZONES: Final = 100_000
 EMAIL_PATTERN: Final = r"^([^@\s]{1,128}@[^@\s]{1,125})?$"
 SLUG_PATTERN: Final = r"^[a-z0-9]+(-[a-z0-9]+)*$"
@@ -158,6 +159,58 @@ class ZoneDefaults(Section):
     policy: str = DEFAULT_POLICY
 
 
+class ApiZones(Section):
+    """What zones of the API have besides their records. Times are for their SOA and NS."""
+
+    policy: str = DEFAULT_POLICY
+    name_servers: Annotated[tuple[Text, ...], Field(strict=False, min_length=1, max_length=13)] = (
+        DEFAULT_NAME_SERVER,
+    )
+    mailbox: Text | None = None
+    ttl: Annotated[Duration, Field(ge=1, le=7 * 86400)] = 3600
+    refresh: Annotated[Duration, Field(ge=60, le=7 * 86400)] = 7200
+    retry: Annotated[Duration, Field(ge=60, le=7 * 86400)] = 900
+    expire: Annotated[Duration, Field(ge=3600, le=90 * 86400)] = 14 * 86400
+    minimum: Annotated[Duration, Field(ge=1, le=86400)] = 300
+
+    @field_validator("name_servers")
+    @classmethod
+    def _check_names(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        problems = [
+            ((index,), reason) for index, text in enumerate(texts) if (reason := _explain_bad_name(text))
+        ]
+        if problems:
+            raise impossible(problems)
+        return texts
+
+    @field_validator("mailbox")
+    @classmethod
+    def _check_mailbox(cls, text: str | None) -> str | None:
+        if text is not None and (reason := _explain_bad_name(text.replace("@", ".", 1))) is not None:
+            raise ValueError(reason)
+        return text
+
+    def list_name_servers(self) -> tuple[Name, ...]:
+        """Give the name servers in wire form."""
+        return tuple(_read_name(text) for text in self.name_servers)
+
+    def find_mailbox(self) -> Name | None:
+        """Give the mailbox in wire form; None for one in each zone."""
+        return None if self.mailbox is None else _read_name(self.mailbox.replace("@", ".", 1))
+
+
+def _read_name(text: str) -> Name:
+    return fold_case(parse_name(text if text.endswith(".") else text + "."))
+
+
+def _explain_bad_name(text: str) -> str | None:
+    try:
+        _read_name(text)
+    except BadName as error:
+        return str(error)
+    return None
+
+
 class ZoneOptions(Section):
     """One zone: where its file is and how it is signed."""
 
@@ -203,6 +256,7 @@ class Limits(Section):
     records: Annotated[int, Field(ge=1, le=1_000_000_000)] = 10_000_000
     include_depth: Annotated[int, Field(ge=0, le=100)] = 8
     file_size: Annotated[Size, Field(ge=1)] = 1 << 30
+    deletion_percent: Annotated[int, Field(ge=0, le=100)] = 30
 
 
 class LogLevel(StrEnum):
@@ -247,6 +301,7 @@ class Config(Section):
     kms: Kms = Kms()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
     zone_defaults: ZoneDefaults = ZoneDefaults()
+    api_zones: ApiZones = ApiZones()
     zones: Annotated[tuple[ZoneOptions, ...], Field(strict=False, max_length=MAX_ZONES)] = ()
     watch_interval: Annotated[Interval, Field(ge=0.05, le=86400)] = 1.0
     clock: Clock = Clock()
@@ -293,6 +348,13 @@ class Config(Section):
         if (reason := _explain_unknown_policy(defaults.policy, info)) is not None:
             raise impossible([(("policy",), reason)])
         return defaults
+
+    @field_validator("api_zones")
+    @classmethod
+    def _check_api_policy(cls, options: ApiZones, info: ValidationInfo) -> ApiZones:
+        if (reason := _explain_unknown_policy(options.policy, info)) is not None:
+            raise impossible([(("policy",), reason)])
+        return options
 
     @field_validator("zones")
     @classmethod

@@ -40,4 +40,5 @@ def make_limits(config: Config) -> Limits:
         records=config.limits.records,
         include_depth=config.limits.include_depth,
         file_size=config.limits.file_size,
+        deletion_percent=config.limits.deletion_percent,
     )

@@ -23,7 +23,7 @@ _KEY_COMMANDS = frozenset(
 class Zones(Protocol):
     """What commands do to zones."""
 
-    async def reload(self, name: Name | None) -> Mapping[str, Outcome]:
+    async def reload(self, name: Name | None, *, allow_mass_deletion: bool = False) -> Mapping[str, Outcome]:
         """Read the files of one zone or of all."""
         ...
 
@@ -109,10 +109,11 @@ class CommandServer:
         match request:
             case {"command": "status"}:
                 return await trio.to_thread.run_sync(self._report)
-            case {"command": "reload", "zone": str() as zone}:
-                return _describe_outcomes(await self._zones.reload(parse_zone_name(zone)))
             case {"command": "reload"}:
-                return _describe_outcomes(await self._zones.reload(None))
+                zone = request.get("zone")
+                name = parse_zone_name(zone) if isinstance(zone, str) else None
+                is_allowed = request.get("allow_mass_deletion") is True
+                return _describe_outcomes(await self._zones.reload(name, allow_mass_deletion=is_allowed))
             case {"command": "forget", "zone": str() as zone}:
                 await self._zones.forget(parse_zone_name(zone))
                 logger.info("zone %s is forgotten by command", zone)

@@ -2,6 +2,7 @@
 
 from sqlalchemy import MetaData
 
+from signerd.dns_zones import tables as dns_tables
 from signerd.platform import iam_tables
 from signerd.store import zone_tables
 from signerd_kms import schema as kms_schema
@@ -11,6 +12,7 @@ OWNERS: tuple[MetaData, ...] = (
     kms_schema.metadata,
     iam_tables.users.metadata,
     zone_tables.metadata,
+    dns_tables.metadata,
     secrets_schema.metadata,
 )
 

@@ -14,7 +14,7 @@ from signerd.zones.manifest import BadManifest, read_manifest, write_manifest
 from signerd.zones.notice import Notice
 from signerd.zones.publication import Publication, clean_removed
 from signerd.zones.zone_directory import list_zone_directories, zone_directory_name
-from signerd.zones.zone_list import ZoneEntry, format_zone_name
+from signerd.zones.zone_list import Source, ZoneEntry, format_zone_name
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,16 @@ class FleetOptions:
         default_policy: Signing policy of a zone that is only published, its file being gone.
         published: Directory of the published zones.
         watch_seconds: How often the files are looked at.
+        list_removals: Lists zones of the API that were deleted and may still be in service.
+        confirm_removal: Told when one of them is not any more.
     """
 
     list_entries: Callable[[], tuple[Mapping[Name, ZoneEntry], tuple[Notice, ...]]]
     default_policy: str
     published: Path
     watch_seconds: float
+    list_removals: Callable[[], Collection[Name]] = tuple
+    confirm_removal: Callable[[Name], None] = lambda name: None
 
 
 class ZoneUnknown(Exception):
@@ -66,6 +70,8 @@ class ZoneFleet:
         self._nursery: trio.Nursery | None = None
         self._changing = trio.Lock()
         self._is_manifest_stale = False
+        self._look_now = trio.Event()
+        self._looked = trio.Event()  # set and replaced after each look
         self.notices: tuple[Notice, ...] = ()
 
     @property
@@ -136,8 +142,12 @@ class ZoneFleet:
             for keeper in self._keepers.values():
                 nursery.start_soon(keeper.run)
             while True:
-                await trio.sleep(self._options.watch_seconds)
+                with trio.move_on_after(self._options.watch_seconds):
+                    await self._look_now.wait()
+                self._look_now = trio.Event()
                 await self._look()
+                self._looked.set()
+                self._looked = trio.Event()
 
     async def _look(self) -> None:
         """Find new zones, and wake the keepers of those whose files changed."""
@@ -151,8 +161,50 @@ class ZoneFleet:
             logger.info("zone %s: its file changed", keeper.entry.text)
             keeper.wake(read_file=True)
 
+    async def publish_data(self, name: Name, identity: str, data_version: int) -> None:
+        """Have a change of a zone of the API served, and wait for that; the caller bounds the waiting."""
+        while (keeper := self._keepers.get(name)) is None or keeper.entry.identity != identity:
+            self._look_now.set()
+            await self._looked.wait()
+        if (keeper.state.published_data_version or 0) < data_version:
+            keeper.wake(read_file=True)
+            await keeper.wait_for_data(data_version)
+
+    async def look(self) -> None:
+        """Look for zones that came or went, now."""
+        self._look_now.set()
+        await self._looked.wait()
+
+    async def withdraw(self, name: Name) -> None:
+        """Wait until a deleted zone of the API is out of service; the caller bounds the waiting."""
+        while name in self._keepers and self._keepers[name].entry.source is Source.API:
+            self._look_now.set()
+            await self._looked.wait()
+
+    async def _remove_deleted(self) -> None:
+        """End the service of zones that were deleted over the API, also before a crash."""
+        removals = await trio.to_thread.run_sync(self._options.list_removals)
+        for name in removals:
+            keeper = self._keepers.get(name)
+            if keeper is not None and keeper.entry.file is None:
+                logger.info("zone %s: deleted", keeper.entry.text)
+                try:
+                    await self._end_service(name, keeper)
+                except OSError as error:
+                    logger.error("zone %s: its service cannot be ended yet: %s", keeper.entry.text, error)
+                    continue
+            await trio.to_thread.run_sync(self._options.confirm_removal, name)
+
+    async def _end_service(self, name: Name, keeper: ZoneKeeper) -> None:
+        await self._write_manifest([other for other in self._keepers if other != name])
+        del self._keepers[name]
+        await keeper.end()
+        publication = Publication(self._options.published / zone_directory_name(name))
+        await trio.to_thread.run_sync(publication.remove)
+
     async def _take_in_new_zones(self) -> None:
         async with self._changing:
+            await self._remove_deleted()
             try:
                 known = await trio.to_thread.run_sync(self.list_known)
             except OSError as error:
@@ -162,7 +214,7 @@ class ZoneFleet:
             returned = [
                 entry
                 for name, entry in known.items()
-                if entry.file is not None and name in self._keepers and self._keepers[name].entry.file is None
+                if name in self._keepers and _has_other_source(entry, self._keepers[name].entry)
             ]
             for entry in (*entries, *returned):
                 await self._take_in(entry)
@@ -189,8 +241,12 @@ class ZoneFleet:
         self._is_manifest_stale = False
         await self._announce({"zones": True})
 
-    async def reload(self, name: Name | None) -> dict[str, Outcome]:
+    async def reload(self, name: Name | None, *, allow_mass_deletion: bool = False) -> dict[str, Outcome]:
         """Read the files of one zone or of all, and wait until what came of it is served or refused.
+
+        Args:
+            name: The zone; None for all.
+            allow_mass_deletion: Whether a file may leave out any part of what is served.
 
         Raises:
             ZoneUnknown: There is no such zone.
@@ -205,7 +261,7 @@ class ZoneFleet:
         outcomes: dict[str, Outcome] = {}
 
         async def reload_one(keeper: ZoneKeeper) -> None:
-            outcomes[keeper.entry.text] = await keeper.reload()
+            outcomes[keeper.entry.text] = await keeper.reload(allow_mass_deletion=allow_mass_deletion)
 
         async with trio.open_nursery() as nursery:
             for keeper in keepers:
@@ -233,13 +289,18 @@ class ZoneFleet:
                 raise ZoneUnknown(f"zone {format_zone_name(name)} is not served here")
             known, _ = await trio.to_thread.run_sync(self._options.list_entries)
             entry = known.get(name)
+            if entry is not None and entry.source is Source.API:
+                raise FileExistsError(f"zone {entry.text} is kept in the database; delete it over the API")
             if entry is not None:
                 raise FileExistsError(
                     f"zone {entry.text} still has its file {entry.file} or is listed in the configuration; "
                     "remove that first"
                 )
-            await self._write_manifest([other for other in self._keepers if other != name])
-            del self._keepers[name]
-            await keeper.end()
-            publication = Publication(self._options.published / zone_directory_name(name))
-            await trio.to_thread.run_sync(publication.remove)
+            await self._end_service(name, keeper)
+
+
+def _has_other_source(entry: ZoneEntry, kept: ZoneEntry) -> bool:
+    """Say if a zone must be taken from elsewhere than its keeper takes it from."""
+    if entry.is_lost:
+        return False  # what is served of it stays
+    return kept.is_lost or (entry.source, entry.identity) != (kept.source, kept.identity)

@@ -11,7 +11,7 @@ from signerd.dns.name import Name
 from signerd.dns.rrset import RRset
 from signerd.zones.pipeline import PipelineError, ZonePipeline, ZoneState
 from signerd.zones.zone_edit import ZoneEdit, check_edit
-from signerd.zones.zone_list import ZoneEntry
+from signerd.zones.zone_list import Source, ZoneEntry
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ class ZoneKeeper:
         self._scope = trio.CancelScope()
         self._read_file = True
         self._is_ended = False
+        self._attempted = trio.Event()  # set and replaced after each attempt
         self.started = trio.Event()  # set when the first attempt is over
 
     @property
@@ -106,9 +107,19 @@ class ZoneKeeper:
         async with self._busy:
             self._batch.done.set()
 
-    async def reload(self) -> Outcome:
+    async def wait_for_data(self, data_version: int) -> None:
+        """Wait until a version of the data of a zone of the API is served, or an attempt to that failed.
+
+        The caller bounds the waiting.
+        """
+        while (self.state.published_data_version or 0) < data_version:
+            if (self.state.data_version or 0) >= data_version and self.state.last_error is not None:
+                return
+            await self._attempted.wait()
+
+    async def reload(self, *, allow_mass_deletion: bool = False) -> Outcome:
         """Read the zone file now, and say what came of it."""
-        outcome = await self._advance(read_file=True)
+        outcome = await self._advance(read_file=True, allow_mass_deletion=allow_mass_deletion)
         error = self.state.file_error or outcome.error
         return Outcome(outcome.is_published, error)
 
@@ -165,6 +176,8 @@ class ZoneKeeper:
                 retry_seconds = FIRST_RETRY_SECONDS
                 await self._wait_until_due()
                 continue
+            if self.entry.source is Source.API:
+                self._read_file = True  # the rows may be what could not be read
             with trio.move_on_after(retry_seconds):
                 await self._wake.wait()
             retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
@@ -178,13 +191,22 @@ class ZoneKeeper:
             with trio.move_on_after(min(remaining, LONGEST_SLEEP_SECONDS)):
                 await self._wake.wait()
 
-    async def _advance(self, *, read_file: bool) -> Outcome:
+    async def _advance(self, *, read_file: bool, allow_mass_deletion: bool = False) -> Outcome:
         """Run the pipeline once, with all edits that have arrived."""
+        try:
+            return await self._advance_alone(read_file=read_file, allow_mass_deletion=allow_mass_deletion)
+        finally:
+            self._attempted.set()
+            self._attempted = trio.Event()
+
+    async def _advance_alone(self, *, read_file: bool, allow_mass_deletion: bool) -> Outcome:
         async with self._busy:
             batch, self._batch = self._batch, _Batch(self._describe_end())
             try:
                 if not self._is_ended:
-                    batch.outcome = await self._advance_with(batch.edit, read_file=read_file)
+                    batch.outcome = await self._advance_with(
+                        batch.edit, read_file=read_file, allow_mass_deletion=allow_mass_deletion
+                    )
             finally:
                 batch.done.set()
             return batch.outcome
@@ -192,10 +214,13 @@ class ZoneKeeper:
     def _describe_end(self) -> Outcome:
         return Outcome(is_published=False, error=f"zone {self.entry.text} was taken out of service")
 
-    async def _advance_with(self, edit: ZoneEdit, *, read_file: bool) -> Outcome:
+    async def _advance_with(self, edit: ZoneEdit, *, read_file: bool, allow_mass_deletion: bool) -> Outcome:
         try:
             is_published = await trio.to_thread.run_sync(
-                lambda: self._pipeline.advance(read_file=read_file, edit=edit), limiter=self._limiter
+                lambda: self._pipeline.advance(
+                    read_file=read_file, edit=edit, allow_mass_deletion=allow_mass_deletion
+                ),
+                limiter=self._limiter,
             )
         except (PipelineError, OSError) as error:
             return Outcome(is_published=False, error=str(error))

@@ -38,6 +38,7 @@ class Limits:
     records: int = 10_000_000
     include_depth: int = 8  # $INCLUDE inside $INCLUDE
     file_size: int = 1 << 30  # octets of each file
+    deletion_percent: int = 30  # of a zone's record sets that a new version of its file may leave out
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from signerd.dns.name import Name
 from signerd.dns.serial import Serial, is_newer
 from signerd.dns.zone import Zone
 from signerd.zones.checks import check_zone
+from signerd.zones.data_change import compare_data, explain_mass_deletion
 from signerd.zones.file_watch import Fingerprint, take_fingerprints
 from signerd.zones.master_file import Limits, load_master_file
 from signerd.zones.notice import Notice, Severity
@@ -26,7 +27,7 @@ from signerd.zones.publication import Publication
 from signerd.zones.rejected import keep_rejected
 from signerd.zones.serial_policy import SerialPolicy, decide_serial
 from signerd.zones.zone_edit import ZoneEdit, apply_edit
-from signerd.zones.zone_list import ZoneEntry
+from signerd.zones.zone_list import Source, ZoneEntry
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +70,12 @@ class SigningImpossible(PipelineError):
     """The zone cannot be signed now: its key, its policy or the clock does not allow it."""
 
     code = "zone.signing_impossible"
+
+
+class SourceUnavailable(PipelineError):
+    """The data of a zone of the API cannot be read now."""
+
+    code = "zone.source_unavailable"
 
 
 class NoSource(PipelineError):
@@ -131,6 +138,22 @@ class ZoneValidator(Protocol):
         ...
 
 
+class ApiRows(Protocol):
+    """The stored data of zones of the API."""
+
+    def read(self, entry: ZoneEntry) -> tuple[Zone, int]:
+        """Give the zone, unsigned, and the version of its data.
+
+        Raises:
+            SourceUnavailable: It cannot be read, or was deleted.
+        """
+        ...
+
+    def note_published(self, entry: ZoneEntry, data_version: int, serial: int) -> None:
+        """Note with which serial the changes up to a version of the data are served; never raises."""
+        ...
+
+
 EventSink = Callable[[Name, Stage, int | None, str], None]  # zone, stage, serial, detail
 
 
@@ -151,6 +174,8 @@ class ZoneState:
             signed anew then, with nothing kept.
         next_due: When signatures must be made again, epoch seconds.
         floor: Newest serial ever seen for this zone.
+        data_version: Of a zone of the API: version of its data as last read.
+        published_data_version: Likewise, of the data in service.
     """
 
     published: Zone | None = None
@@ -164,6 +189,8 @@ class ZoneState:
     check_error: str | None = None
     next_due: int | None = None
     floor: int | None = None
+    data_version: int | None = None
+    published_data_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +203,7 @@ class PipelineParts:
     limits: Limits
     record: EventSink
     progress: Progress
+    api_rows: ApiRows | None = None
 
 
 class ZonePipeline:
@@ -200,6 +228,7 @@ class ZonePipeline:
         self._published_data: Zone | None = None  # plain data known to be that of the published version
         self._parts = parts
         self._is_distrusted = False  # that what is published is good
+        self._cause = ""
 
     def restore(self) -> None:
         """Find the version that is published, as a start or a restart leaves it."""
@@ -211,16 +240,19 @@ class ZonePipeline:
         if loaded.zone is not None:
             self.state.unsigned = self._published_data = strip_signatures(loaded.zone)
 
-    def advance(self, *, read_file: bool, edit: ZoneEdit | None = None) -> bool:
+    def advance(
+        self, *, read_file: bool, edit: ZoneEdit | None = None, allow_mass_deletion: bool = False
+    ) -> bool:
         """Bring the zone up to date: read its file if asked, sign what changed or is due, and publish.
 
         A file that is refused is noted in the state, and the data as last accepted is signed on. What a small
         edit takes hardly depends on the size of the zone.
 
         Args:
-            read_file: Whether to read the file.
+            read_file: Whether the zone's data is read again, from its file or the database.
             edit: A change of the data as last accepted, as `check_edit` allows; all data, the apex among it,
                 if there was none. It stays, also if it cannot be published now.
+            allow_mass_deletion: Whether the file may leave out any part of what is served.
 
         Returns:
             Whether a new version was published.
@@ -232,9 +264,12 @@ class ZonePipeline:
         unsigned = self.state.unsigned
         if read_file:
             try:
-                unsigned = self._read()
+                unsigned = self._read(allow_mass_deletion=allow_mass_deletion)
             except ZoneFileRefused as error:
                 self._note_file_error(str(error))
+            except SourceUnavailable as error:
+                self._note_failure(error)
+                raise
             else:
                 self.state.file_error = None
         if edit and (unsigned is not None or self.entry.name in edit):
@@ -249,6 +284,7 @@ class ZonePipeline:
             raise
         self.state.last_error = None
         self.state.failed_at = None
+        self._note_data_version()
         return published
 
     def check_published(self) -> bool:
@@ -275,6 +311,14 @@ class ZonePipeline:
         self._is_distrusted = True
         return False
 
+    def _note_data_version(self) -> None:
+        version, current = self.state.data_version, self.state.published
+        if version is None or current is None or version == self.state.published_data_version:
+            return
+        self.state.published_data_version = version
+        if self._parts.api_rows is not None:
+            self._parts.api_rows.note_published(self.entry, version, current.serial)
+
     def _note_file_error(self, text: str) -> None:
         if self.state.file_error != text:
             logger.error("zone %s: %s", self.entry.text, text)
@@ -291,8 +335,14 @@ class ZonePipeline:
             self.state.failed_at = self._parts.clock.now()
         self.state.last_error = text
 
-    def _read(self) -> Zone:
-        """Read and check the file; the data as last accepted stays what it is when there are errors."""
+    def _read(self, *, allow_mass_deletion: bool) -> Zone:
+        """Read and check the data; as last accepted it stays what it is when there are errors."""
+        if self.entry.source is Source.API:
+            if self._parts.api_rows is None:
+                raise SourceUnavailable(f"zone {self.entry.text} is kept in the database, which is not open")
+            # its rules were checked when the rows were stored
+            self.state.unsigned, self.state.data_version = self._parts.api_rows.read(self.entry)
+            return self.state.unsigned
         if self.entry.file is None:
             raise ZoneFileRefused(
                 f"it has no file any more; 'signerd forget {self.entry.text}' would end its service"
@@ -319,13 +369,27 @@ class ZonePipeline:
             first = str(errors[0]) if errors else f"{self.entry.file}: cannot be read"
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             raise ZoneFileRefused(first + more)
+        if not allow_mass_deletion:
+            self._refuse_mass_deletion(loaded.zone)
         self.state.source_serial = loaded.zone.serial
         self.state.unsigned = loaded.zone  # also if it cannot be signed now: the next attempt takes it
         return loaded.zone
 
+    def _refuse_mass_deletion(self, zone: Zone) -> None:
+        """Keep what is served when a file was cut off or exchanged by mistake."""
+        if (served := self.state.unsigned) is None or served is zone:
+            return
+        change = compare_data(served, zone)
+        reason = explain_mass_deletion(change.before, change.removed, self._parts.limits.deletion_percent)
+        if reason is not None:
+            raise ZoneFileRefused(
+                f"{self.entry.file}: {reason}: 'signerd reload --allow-mass-deletion {self.entry.text}'"
+            )
+
     def _publish_if_needed(self, unsigned: Zone) -> bool:
         """Go through the stages with the data given, unless the published version says it all."""
         published = self.state.published
+        self._cause = "first version"
         if published is not None and self._is_up_to_date(published, unsigned):
             return False
         now = self._parts.clock.now()
@@ -334,7 +398,10 @@ class ZonePipeline:
         floor = self.state.floor
         if published is not None and (floor is None or is_newer(published.serial, floor)):
             floor = published.serial
-        serial = decide_serial(self._serial_policy, published=floor, source=unsigned.serial, now=now)
+        source = unsigned.serial
+        if self.entry.source is Source.API:  # there is no serial to follow but the one that is served
+            source = Serial(now % 2**32) if floor is None else Serial(floor)
+        serial = decide_serial(self._serial_policy, published=floor, source=source, now=now)
         record(name, Stage.CHECKED, serial, f"from serial {unsigned.serial}")
         is_distrusted, self._is_distrusted = self._is_distrusted, False
         try:
@@ -350,7 +417,7 @@ class ZonePipeline:
             self.state.check_error = None
         self._published_data = unsigned
         self.state.next_due = version.next_due
-        record(name, Stage.PUBLISHED, serial, f"{version.new_signatures} new signatures")
+        record(name, Stage.PUBLISHED, serial, f"{self._cause}; {version.new_signatures} new signatures")
         return True
 
     def _check(self, version: SignedVersion, published: Zone | None, serial: Serial) -> None:
@@ -387,17 +454,30 @@ class ZonePipeline:
 
     def _is_up_to_date(self, published: Zone, unsigned: Zone) -> bool:
         if self._is_distrusted:
+            self._cause = "what was published was not good"
             return False
         if unsigned is not self._published_data:
             data = strip_signatures(published) if self._published_data is None else self._published_data
             if not has_same_data(data, unsigned):
+                self._cause = self._explain_change(data, unsigned)
                 return False
             self._published_data = unsigned
-        if self._serial_policy is SerialPolicy.INCREMENT and is_newer(unsigned.serial, published.serial):
+        if (
+            self._serial_policy is SerialPolicy.INCREMENT
+            and self.entry.source is Source.FILE
+            and is_newer(unsigned.serial, published.serial)
+        ):
+            self._cause = f"the serial in the file rose to {unsigned.serial}"
             return False  # the operator counted on; the served serial follows
         due = self._signer.find_due(published, unsigned)
         self._note_due(due)
+        self._cause = "keys or policy changed" if due is None else "signatures were due"
         return due is not None and due > self._parts.clock.now()
+
+    def _explain_change(self, before: Zone, after: Zone) -> str:
+        if self.entry.source is Source.API:
+            return f"records changed, up to data version {self.state.data_version}"
+        return f"{self.entry.file or 'its data'} changed: {compare_data(before, after)}"
 
     def _note_due(self, due: int | None) -> None:
         self.state.next_due = None if due == NEVER else due

@@ -1,0 +1,196 @@
+"""A change of a zone's records under way: any number of steps, checked and noted as one at the end."""
+
+import json
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import delete, func, insert, select, update
+
+from signerd.dns.name import Name
+from signerd.dns_zones.errors import CnameConflict, RecordTaken, ZoneTooLarge
+from signerd.dns_zones.record import Record, RecordData
+from signerd.dns_zones.record_name import relate
+from signerd.dns_zones.record_rows import PREFIX, dump_values, find_record
+from signerd.dns_zones.tables import dns_change_sets, dns_records, dns_zones
+from signerd.dns_zones.zone_rows import DnsZone, find_zone
+from signerd.platform.change import Change
+from signerd.platform.rights import DNS_ZONE
+from signerd_kms.identity import new_identity
+
+MAX_RECORDS: Final = 1_000_000  # of one zone: protects the memory of all that holds it whole
+MAX_LISTED_OWNERS: Final = 1000  # of one change; after a larger one the zone is read whole
+KEPT_CHANGE_SETS: Final = 1000  # of each zone
+_NAMED_CHANGES: Final = 5  # in a summary
+_OWNERS_AT_ONCE: Final = 500  # databases bound the number of parameters
+_SIGNS: Final = {"create": "+", "update": "~", "delete": "-"}
+
+
+class ZoneEditor:
+    """Edits inside one transaction. After the steps `finish` must be called before the commit."""
+
+    def __init__(self, change: Change, zone: DnsZone, *, is_bulk: bool = False) -> None:
+        """Look at the zone as it is in the transaction.
+
+        Args:
+            change: The write.
+            zone: As found before it.
+            is_bulk: One audit event stands for all steps; `finish` does not record it.
+
+        Raises:
+            DnsZoneUnknown: It was deleted meanwhile.
+        """
+        self._change = change
+        self.zone = find_zone(change.connection, zone.scope, zone.identity)
+        self._is_bulk = is_bulk
+        self._owners: set[Name] = set()
+        self._steps: list[str] = []
+        self._made = 0
+
+    def create(self, data: RecordData) -> Record:
+        """Add a record.
+
+        Raises:
+            RecordTaken: The zone has one of this name and type.
+        """
+        connection, now = self._change.connection, self._change.now
+        taken = select(dns_records.c.identity).where(
+            dns_records.c.zone == self.zone.identity,
+            dns_records.c.owner == data.owner,
+            dns_records.c.type == data.type,
+        )
+        if connection.execute(taken).first() is not None:
+            raise RecordTaken(data.name, data.type)
+        record = Record(new_identity(PREFIX), data, now, None)
+        connection.execute(
+            insert(dns_records).values(
+                identity=record.identity,
+                zone=self.zone.identity,
+                name=data.name,
+                owner=data.owner,
+                type=data.type,
+                ttl=data.ttl,
+                values=dump_values(data.values),
+                created_at=now,
+            )
+        )
+        self._made += 1
+        self._note("create", record)
+        return record
+
+    def replace(self, record: Record, data: RecordData) -> Record:
+        """Give a record another TTL or other values; one that is as wished already stays untouched.
+
+        Raises:
+            RecordUnknown: It was deleted meanwhile.
+        """
+        current = find_record(self._change.connection, self.zone, record.identity)
+        if (current.data.ttl, current.data.values) == (data.ttl, data.values):
+            return current
+        self._change.connection.execute(
+            update(dns_records)
+            .where(dns_records.c.identity == record.identity)
+            .values(ttl=data.ttl, values=dump_values(data.values), updated_at=self._change.now)
+        )
+        changed = replace(
+            current,
+            data=replace(current.data, ttl=data.ttl, values=data.values, rdatas=data.rdatas),
+            updated_at=self._change.now,
+        )
+        self._note("update", changed)
+        return changed
+
+    def delete(self, record: Record) -> None:
+        """Take a record away.
+
+        Raises:
+            RecordUnknown: It was deleted meanwhile.
+        """
+        find_record(self._change.connection, self.zone, record.identity)
+        self._change.connection.execute(delete(dns_records).where(dns_records.c.identity == record.identity))
+        self._note("delete", record)
+
+    def finish(self, action: str) -> int:
+        """Check what the zone is now, and note the change for those who publish it.
+
+        Args:
+            action: Such as `dns.record.create`.
+
+        Returns:
+            The data version that has the change; the old one if nothing changed.
+
+        Raises:
+            CnameConflict: A CNAME would stand beside other data.
+            ZoneTooLarge: There would be too many records.
+        """
+        if not self._steps:
+            return self.zone.data_version
+        self._check_aliases()
+        connection = self._change.connection
+        if self._made:
+            count = select(func.count()).where(dns_records.c.zone == self.zone.identity)
+            if connection.execute(count).scalar_one() > MAX_RECORDS:
+                raise ZoneTooLarge(f"the zone would have more than {MAX_RECORDS} records")
+        version = self.zone.data_version + 1
+        connection.execute(
+            update(dns_zones).where(dns_zones.c.identity == self.zone.identity).values(data_version=version)
+        )
+        named = ", ".join(self._steps[:_NAMED_CHANGES])
+        more = len(self._steps) - _NAMED_CHANGES
+        owners = None
+        if len(self._owners) <= MAX_LISTED_OWNERS:
+            owners = json.dumps(sorted(owner.hex() for owner in self._owners))
+        connection.execute(
+            insert(dns_change_sets).values(
+                zone=self.zone.identity,
+                data_version=version,
+                at=self._change.now,
+                actor=self._change.by.actor,
+                request_id=self._change.by.request_id,
+                action=action,
+                summary=named + (f" and {more} more" if more > 0 else ""),
+                owners=owners,
+            )
+        )
+        connection.execute(
+            delete(dns_change_sets).where(
+                dns_change_sets.c.zone == self.zone.identity,
+                dns_change_sets.c.data_version <= version - KEPT_CHANGE_SETS,
+            )
+        )
+        return version
+
+    def _check_aliases(self) -> None:
+        """Look at the changed names only: the others were in order before."""
+        wanted = sorted(self._owners)
+        types: dict[Name, set[str]] = {}
+        for start in range(0, len(wanted), _OWNERS_AT_ONCE):
+            rows = self._change.connection.execute(
+                select(dns_records.c.owner, dns_records.c.type).where(
+                    dns_records.c.zone == self.zone.identity,
+                    dns_records.c.owner.in_(wanted[start : start + _OWNERS_AT_ONCE]),
+                )
+            )
+            for row in rows:
+                types.setdefault(Name(bytes(row.owner)), set()).add(row.type)
+        for owner, present in types.items():
+            if "CNAME" in present and len(present) > 1:
+                raise CnameConflict(relate(owner, self.zone.apex), ", ".join(sorted(present - {"CNAME"})))
+
+    def _note(self, verb: str, record: Record) -> None:
+        data = record.data
+        self._owners.add(data.owner)
+        self._steps.append(f"{_SIGNS[verb]}{data.name} {data.type}")
+        if not self._is_bulk:
+            self._change.record(
+                f"dns.record.{verb}",
+                self.zone.scope.organisation,
+                DNS_ZONE,
+                self.zone.identity,
+                project=self.zone.scope.project,
+                details={
+                    "zone": self.zone.text,
+                    "record": record.identity,
+                    "name": data.name,
+                    "type": data.type,
+                },
+            )
