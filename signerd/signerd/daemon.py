@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ TIDY_SECONDS = 3600.0
 WELCOME_SECONDS = 10.0  # how long the first words wait for the responders to have loaded everything
 CONTROL_SOCKET_MODE = 0o600
 RESPONDERS_SOCKET_MODE = 0o600
+CHANGEABLE_BY_OTHERS = 0o022
 OnStage = Callable[[Name, Stage], None]
 
 
@@ -100,6 +102,11 @@ def _make_state_directory(state: StateDirectory) -> None:
             directory.mkdir(exist_ok=True)
     except OSError as error:
         raise StartRefused(f"the state directory {state.path} cannot be made: {error.strerror}") from error
+    if (mode := stat.S_IMODE(state.path.stat().st_mode)) & CHANGEABLE_BY_OTHERS:
+        raise StartRefused(
+            f"the state directory {state.path} has mode {mode:04o}: others could put another database or "
+            "socket there; it must be 0700"
+        )
 
 
 def choose_addresses(config: Config, ports: Path, *, is_shared: bool) -> list[ListenAddress]:

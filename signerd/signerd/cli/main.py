@@ -21,6 +21,7 @@ _GROUPS: Mapping[str, str] = {  # what is added, and the first words on the comm
     "zone_commands:add_zone_commands": "reload forget",
     "api_zone_commands:add_api_zone_commands": "zone",
     "config_commands:add_config_commands": "config",
+    "doctor:add_doctor": "doctor",
     "clock_commands:add_clock_commands": "clock",
     "audit_commands:add_audit_commands": "audit",
     "openapi_command:add_openapi": "openapi",
