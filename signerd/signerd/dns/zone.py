@@ -1,8 +1,8 @@
 """A version of a zone: an immutable value that is read by everyone and changed by nobody."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import compress, count, islice
 from operator import is_not
 from types import MappingProxyType
 from typing import TypeVar
@@ -13,6 +13,7 @@ from signerd.dns.rrset import RRset
 from signerd.dns.serial import Serial
 
 _Value = TypeVar("_Value")
+_MOST_GONE = 16  # each costs going over what follows it
 
 _NO_NSEC3: Mapping[Name, RRset] = MappingProxyType({})
 
@@ -53,18 +54,48 @@ class Zone:
 
 
 def find_changed_owners(old: Mapping[Name, _Value], new: Mapping[Name, _Value]) -> list[Name]:
-    """Give the owners at which two versions have other values, the new ones first, then those that are gone.
+    """Give the owners at which two versions have other values, or of which only one has a value.
 
     Args:
         old: `names` or `nsec3` of one version.
-        new: The same of another; what both share is compared without looking at it, nor running Python.
+        new: The same of another. What both share is compared without looking at it nor running Python.
     """
     if old is new:
         return []
-    get = old.get
-    others = list(compress(new, map(is_not, map(get, new), new.values())))
-    changed = [owner for owner in others if get(owner) != new[owner]]
-    came = sum(owner not in old for owner in others)
-    if len(new) - came < len(old):
-        changed += old.keys() - new.keys()
-    return changed
+    found = _find_among_shared(old, new)
+    if found is None:
+        get = old.get
+        others = list(compress(new, map(is_not, map(get, new), new.values())))
+        gone: Iterable[Name] = old.keys() - new.keys()
+    else:
+        others, gone = found
+    return [owner for owner in others if owner not in old or old[owner] != new[owner]] + list(gone)
+
+
+def _find_among_shared(
+    old: Mapping[Name, _Value], new: Mapping[Name, _Value]
+) -> tuple[list[Name], list[Name]] | None:
+    """Go through two mappings side by side, of which one is a copy of the other with few changes.
+
+    Several times as fast as looking each owner up, since that waits for memory.
+
+    Returns:
+        Owners with another object than before or none before, and owners that are gone; None if the one is no
+        such copy.
+    """
+    keys, values, new_keys = list(old), list(old.values()), list(new)
+    gone: list[Name] = []
+    place = 0
+    while True:
+        differing = map(is_not, islice(keys, place, None), islice(new_keys, place, None))
+        found = next(compress(count(place), differing), None)
+        if found is None:
+            break
+        place = found
+        if keys[place] in new or len(gone) == _MOST_GONE:
+            return None
+        gone.append(keys.pop(place))
+        del values[place]
+    gone += keys[len(new_keys) :]
+    others = list(compress(new_keys, map(is_not, new.values(), values)))
+    return others + new_keys[len(keys) :], gone
