@@ -16,7 +16,7 @@ class FakeZones:
     def __init__(self, outcomes: Mapping[str, Outcome]) -> None:
         self._outcomes = outcomes
 
-    async def reload(self, name: Name | None) -> Mapping[str, Outcome]:
+    async def reload(self, name: Name | None, *, allow_mass_deletion: bool = False) -> Mapping[str, Outcome]:
         del name
         return self._outcomes
 
