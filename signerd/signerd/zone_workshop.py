@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,20 +20,21 @@ from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name
 from signerd.dns.serial import Serial
 from signerd.dns.zone import Zone
-from signerd.dnssec.expiration import find_next_due
+from signerd.dnssec.expiration import find_first_expiration, find_next_due
 from signerd.dnssec.nsec3 import HashCollision, NameHashes
 from signerd.dnssec.policy import Denial, SigningPolicy
-from signerd.dnssec.signature_plan import plan_signatures
+from signerd.dnssec.signature_plan import SigningPlan, plan_signatures
 from signerd.dnssec.signed_zone import assemble
 from signerd.dnssec.zone_update import SignedState, prepare_update, remember
 from signerd.signer.bulk_signing import carry_out
 from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
+from signerd.signer.key_set_signatures import KeySetSignatures
 from signerd.signer.signing_keys import WrongPrivateKey
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys, ZoneKeyStore
 from signerd.store.zone_tables import clock_marks
 from signerd.version_gate import VersionGate
 from signerd.zones.checks import find_largest_ttl, find_soa_expire
-from signerd.zones.dnssec_settings import DnssecSettings, SignFiles
+from signerd.zones.dnssec_settings import DnssecSettings, NoSigningLog, SignFiles, SigningLog
 from signerd.zones.pipeline import (
     EventSink,
     PipelineParts,
@@ -46,7 +48,7 @@ from signerd.zones.pipeline import (
 from signerd.zones.publication import Publication
 from signerd.zones.unsigned_versions import UnsignedVersions, is_signed
 from signerd.zones.zone_directory import zone_directory_name
-from signerd.zones.zone_list import ZoneEntry
+from signerd.zones.zone_list import Source, ZoneEntry
 from signerd_kms.errors import KmsError
 from signerd_kms.key import KeyType, Scope
 
@@ -68,6 +70,7 @@ class ZoneWorkshop:
         workers: int,
         dnssec: DnssecSettings | None = None,
         api_zones: ApiZones | None = None,
+        signing_log: SigningLog | None = None,
     ) -> None:
         """Prepare; nothing is opened.
 
@@ -80,8 +83,10 @@ class ZoneWorkshop:
             workers: Threads that sign and validate.
             dnssec: Knows which zones are signed; those of files if None.
             api_zones: Where the data of zones of the API is.
+            signing_log: Takes note of how zones of the API are signed; nobody if None.
         """
         self._api_zones = api_zones
+        self.signing_log = signing_log or NoSigningLog()
         self._dnssec = dnssec or SignFiles()
         self._config = config
         self._clock = clock
@@ -112,7 +117,7 @@ class ZoneWorkshop:
     def make_signer(self, entry: ZoneEntry) -> ZoneSigner:
         """Make what signs the versions of a zone."""
         signer = _Signer(self, entry, self._config.policies[entry.policy])
-        return _ChosenSigner(entry, self._dnssec, signer, self._is_api_zone)
+        return _ChosenSigner(entry, self._dnssec, signer, self._is_api_zone, self.signing_log, self._clock)
 
     def _is_api_zone(self, name: Name) -> bool:
         return self._api_zones is not None and self._api_zones.is_known(name)
@@ -141,7 +146,11 @@ class ZoneWorkshop:
             SigningImpossible: They cannot be had.
         """
         try:
-            keys = self._open_key_store().ensure(entry.name, KeyType(policy.key_type.value), entry.kms_key)
+            store = self._open_key_store()
+            if entry.source is Source.API:  # which key is its owner's choice
+                keys = store.load(entry.name, announce=self.signing_log.is_announced(entry))
+            else:
+                keys = store.ensure(entry.name, KeyType(policy.key_type.value), entry.kms_key)
         except (CustodyUnavailable, KeyUnusable, WrongPrivateKey, KmsError) as error:
             raise SigningImpossible(f"no keys for zone {entry.text}: {error}") from error
         except SQLAlchemyError as error:
@@ -157,6 +166,14 @@ class ZoneWorkshop:
                 scope = Scope(custody.platform.organisation, custody.platform.region)
                 self._key_store = ZoneKeyStore(custody.engine, custody.kms, scope, self._clock)
             return self._key_store
+
+    def open_key_set_signatures(self) -> KeySetSignatures:
+        """Give the signatures of key sets that were made ahead.
+
+        Raises:
+            CustodyUnavailable: The database is not open.
+        """
+        return KeySetSignatures(self._holder.custody.engine, self._config.dnssec.key_signature_runway)
 
     def forget_keys(self) -> None:
         """Drop all keys from memory, as sealing asks for."""
@@ -231,22 +248,43 @@ class _ChosenSigner:
         dnssec: DnssecSettings,
         signer: ZoneSigner,
         is_api_zone: Callable[[Name], bool],
+        log: SigningLog,
+        clock: Clock,
     ) -> None:
         self._is_api_zone = is_api_zone
         self._entry = entry
         self._dnssec = dnssec
         self._signer = signer
+        self._log = log
+        self._clock = clock
         self._unsigned = UnsignedVersions()
 
     def find_due(self, published: Zone, unsigned: Zone) -> int | None:
         """Say when the published version must be replaced; None for now."""
-        return self._choose(published).find_due(published, unsigned)
+        with self._noting_failure(published):
+            return self._choose(published).find_due(published, unsigned)
 
     def sign(
         self, unsigned: Zone, previous: Zone | None, serial: Serial, progress: Callable[[int, int], None]
     ) -> SignedVersion:
         """Make a version."""
-        return self._choose(previous).sign(unsigned, previous, serial, progress)
+        with self._noting_failure(previous):
+            version = self._choose(previous).sign(unsigned, previous, serial, progress)
+        if version.is_signed and self._entry.source is Source.API:
+            self._log.note_signed(self._entry, self._clock.now())
+        return version
+
+    @contextmanager
+    def _noting_failure(self, published: Zone | None) -> Generator[None]:
+        try:
+            yield
+        except SigningImpossible as error:
+            if self._entry.source is Source.API:
+                until = None
+                if published is not None:
+                    until = find_first_expiration(published.iterate_rrsets(), self._clock.now())
+                self._log.note_failed(self._entry, str(error), until)
+            raise
 
     def _choose(self, published: Zone | None) -> ZoneSigner:
         if self._entry.is_lost and self._is_api_zone(self._entry.name):
@@ -315,8 +353,31 @@ class _Signer:
         try:
             version = None if state is None else self._update(state, unsigned, serial, keys, now, progress)
             return version or self._sign_whole(unsigned, previous, serial, keys, policy, now, progress)
-        except (HashCollision, KmsError) as error:
+        except (HashCollision, KmsError, CustodyUnavailable) as error:
             raise SigningImpossible(f"zone {self._entry.text} cannot be signed: {error}") from error
+        except SQLAlchemyError as error:
+            reason = getattr(error, "orig", None) or type(error).__name__
+            raise SigningImpossible(
+                f"zone {self._entry.text} cannot be signed: the database fails: {reason}"
+            ) from error
+
+    def _carry_out(
+        self,
+        plan: SigningPlan,
+        keys: ZoneKeys,
+        policy: SigningPolicy,
+        now: int,
+        progress: Callable[[int, int], None],
+    ) -> Zone:
+        """Sign what is planned; what KSKs sign comes from what was made ahead, if they cannot be used."""
+        ahead = self._workshop.open_key_set_signatures()
+        return carry_out(
+            plan,
+            keys.signing_keys,
+            workers=self._workshop.workers,
+            progress=progress,
+            sign_key_set=lambda jobs: ahead.sign(plan.origin, jobs, keys.signing_keys, policy, now),
+        )
 
     def _update(
         self,
@@ -334,7 +395,7 @@ class _Signer:
             return None
         plan = plan_signatures(update.assembled, state.zone, keys.key_set, policy, now)
         count = len(plan.jobs) + len(plan.key_set_jobs)
-        part = carry_out(plan, keys.signing_keys, workers=self._workshop.workers, progress=progress)
+        part = self._carry_out(plan, keys, policy, now, progress)
         new = update.complete(part)
         self._states = (new, state)
         return SignedVersion(
@@ -354,7 +415,7 @@ class _Signer:
         assembled = assemble(unsigned, keys=keys.key_set, policy=policy, serial=serial, hashes=self._hashes)
         plan = plan_signatures(assembled, previous, keys.key_set, policy, now)
         count = len(plan.jobs) + len(plan.key_set_jobs)
-        zone = carry_out(plan, keys.signing_keys, workers=self._workshop.workers, progress=progress)
+        zone = self._carry_out(plan, keys, policy, now, progress)
         before = next((state for state in self._states if state.zone is previous), None)
         self._remember(unsigned, zone, keys, policy)
         if before is not None:

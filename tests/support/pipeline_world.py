@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 
 from signerd.config.loader import load_config
 from signerd.config.options import Config
-from signerd.custody import CustodyHolder
+from signerd.custody import Custody, CustodyHolder
 from signerd.dns.name import Name, parse_name
 from signerd.dns.serial import Serial
 from signerd.dns.zone import Zone
@@ -225,6 +225,16 @@ class PipelineWorld:
         )
         self.pipeline.restore()
         self.workshop.mark_clock()  # as the daemon does at once, and every minute from then on
+
+    @property
+    def custody(self) -> Custody:
+        """The database and the KMS."""
+        assert self._holder is not None
+        return self._holder.custody
+
+    def list_ds(self) -> Sequence[bytes]:
+        """List the DS RDATA of the zone's keys."""
+        return self.workshop.get_keys(self.pipeline.entry, self.config.policies["default"]).ds
 
     def close(self) -> None:
         """End all, as a process that ends does."""

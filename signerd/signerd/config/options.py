@@ -153,6 +153,50 @@ class Kms(Section):
     import_sha1: bool = False
 
 
+class DnssecOrder(StrEnum):
+    """What comes first when DNSSEC is turned on over the API."""
+
+    SIGN_FIRST = "sign-first"
+    VENDOR = "vendor"
+
+
+ParentServers = Annotated[tuple[Address, ...], Field(strict=False, min_length=1, max_length=64)]
+
+
+class Dnssec(Section):
+    """How DNSSEC of zones is looked after: signatures made ahead, and what is asked of their parents."""
+
+    order: Annotated[DnssecOrder, Field(strict=False)] = DnssecOrder.SIGN_FIRST
+    key_signature_runway: Annotated[Duration, Field(ge=0, le=90 * 86400)] = 15 * 86400
+    probe_interval: Annotated[Interval, Field(ge=1, le=86400)] = 3600.0
+    waiting_probe_interval: Annotated[Interval, Field(ge=1, le=86400)] = 60.0
+    probe_jitter: Annotated[float, Field(strict=False, ge=0, le=0.5)] = 0.1
+    probe_timeout: Annotated[Interval, Field(ge=0.1, le=60)] = 3.0
+    probe_attempts: Annotated[int, Field(ge=1, le=10)] = 2
+    resolvers: Annotated[tuple[Address, ...], Field(strict=False, max_length=16)] = ()
+    parents: Mapping[str, ParentServers] = Field(default_factory=dict[str, ParentServers])
+
+    @field_validator("parents", mode="before")
+    @classmethod
+    def _take_nothing_as_none(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @field_validator("parents")
+    @classmethod
+    def _read_names(
+        cls, parents: Mapping[str, tuple[ListenAddress, ...]]
+    ) -> Mapping[str, tuple[ListenAddress, ...]]:
+        """Bring zone names to one form: lower case, with the final dot."""
+        read: dict[str, tuple[ListenAddress, ...]] = {}
+        for text, servers in parents.items():
+            try:
+                name = format_name(fold_case(parse_name(text if text.endswith(".") else text + ".")))
+            except BadName as error:
+                raise impossible([((text,), str(error))]) from error
+            read[name] = servers
+        return read
+
+
 class ZoneDefaults(Section):
     """What holds for a zone that does not say otherwise, and for all that are only files in the directory."""
 
@@ -299,6 +343,7 @@ class Config(Section):
     )
     audit: Audit = Audit()
     kms: Kms = Kms()
+    dnssec: Dnssec = Dnssec()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
     zone_defaults: ZoneDefaults = ZoneDefaults()
     api_zones: ApiZones = ApiZones()

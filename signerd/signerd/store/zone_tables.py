@@ -73,3 +73,14 @@ dns_dnssec = Table(
     CheckConstraint("state IN ('signed', 'awaiting', 'unsigning', 'off')", name="state_known"),
 )
 Index("ix_dns_dnssec_next_probe_at", dns_dnssec.c.next_probe_at)
+
+# Signatures of DNSKEY, CDS and CDNSKEY RRsets that were made ahead.
+zone_key_signatures = Table(
+    "zone_key_signatures",
+    metadata,
+    Column("zone", Text, primary_key=True),  # presentation form, lower case, with the final dot
+    Column("subject", LargeBinary, primary_key=True),  # SHA-256 over the key and the RRset
+    Column("expiration", BigInteger, primary_key=True, autoincrement=False),  # seconds since 1970, UTC
+    Column("inception", BigInteger, nullable=False),
+    Column("rrsig", LargeBinary, nullable=False),  # RDATA
+)

@@ -23,3 +23,36 @@ class SignFiles:
     def is_signed(self, entry: ZoneEntry) -> bool:
         """Say if the zone is one of a file."""
         return entry.source is Source.FILE
+
+
+class SigningLog(Protocol):
+    """Knows what is told to the parent of a zone of the API, and takes note of how its signing goes.
+
+    Called in worker threads. Nothing that fails in here keeps a zone from being signed.
+    """
+
+    def is_announced(self, entry: ZoneEntry) -> bool:
+        """Say if CDS and CDNSKEY ask the parent for the DS."""
+        ...
+
+    def note_signed(self, entry: ZoneEntry, at: int) -> None:
+        """Note that a version was signed at a time, epoch seconds."""
+        ...
+
+    def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:
+        """Note that none could be signed, and when the first signature in service expires."""
+        ...
+
+
+class NoSigningLog:
+    """For zones of files: their parents are asked for the DS, and the state of the zone says the rest."""
+
+    def is_announced(self, entry: ZoneEntry) -> bool:
+        """Say yes."""
+        return True
+
+    def note_signed(self, entry: ZoneEntry, at: int) -> None:
+        """Do nothing."""
+
+    def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:
+        """Do nothing."""
