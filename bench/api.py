@@ -9,6 +9,7 @@ steadier one.
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import subprocess
@@ -58,19 +59,30 @@ def make_request(path: str, body: Body, headers: dict[str, str]) -> bytes:
     return "\r\n".join(lines).encode() + octets
 
 
+class Ended(Exception):
+    """The server has closed the connection, as it does after some number of requests."""
+
+
 async def ask(stream: trio.SocketStream, request: bytes) -> bytes:
     """Send a request and give the body of the response."""
     await stream.send_all(request)
-    buffer = await stream.receive_some()
+    buffer = await receive(stream)
     while b"\r\n\r\n" not in buffer:
-        buffer += await stream.receive_some()
+        buffer += await receive(stream)
     head, _, body = buffer.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
     while len(body) < length:
-        body += await stream.receive_some()
+        body += await receive(stream)
     if head[9:12] != b"200":
         raise SystemExit(f"unexpected answer: {head!r} {body!r}")
     return body
+
+
+async def receive(stream: trio.SocketStream) -> bytes:
+    received = await stream.receive_some()
+    if not received:
+        raise Ended
+    return bytes(received)
 
 
 async def load(port: int, request: bytes, connections: int, seconds: float, pid: int) -> Load:
@@ -78,11 +90,12 @@ async def load(port: int, request: bytes, connections: int, seconds: float, pid:
     result = Load()
 
     async def run() -> None:
-        stream = await trio.open_tcp_stream("127.0.0.1", port)
-        async with stream:
-            while (now := time.perf_counter()) < end:
-                await ask(stream, request)
-                result.seconds.append(time.perf_counter() - now)
+        while time.perf_counter() < end:
+            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+                with contextlib.suppress(Ended, trio.BrokenResourceError):
+                    while (now := time.perf_counter()) < end:
+                        await ask(stream, request)
+                        result.seconds.append(time.perf_counter() - now)
 
     cpu = read_cpu(pid)
     start = time.perf_counter()
