@@ -16,6 +16,16 @@ from signerd_kms.group_commit import GroupCommit
 from signerd_kms.key import Key, Scope
 
 T = TypeVar("T")
+
+
+class _Held(threading.local):
+    """What one thread reads with."""
+
+    connection: Connection | None = None
+    readers: int = 0  # blocks of `read` that are open
+    is_kept: bool = False  # whether a block of `hold` is open
+
+
 RESOURCE_TYPE = "kms_key"
 READ_ONLY = "signerd_read_only"  # execution option: the engine begins a transaction that takes no write lock
 
@@ -26,7 +36,7 @@ class AuditedStore:
     def __init__(self, engine: Engine, clock: Clock, audit: AuditSink) -> None:
         self._engine = engine
         self._writer = GroupCommit(engine)
-        self._held = threading.local()  # the connection that a thread reads with
+        self._held = _Held()
         self._clock = clock
         self._audit = audit
 
@@ -43,19 +53,46 @@ class AuditedStore:
         Raises:
             StoreUnavailable: The database cannot be read.
         """
-        held: Connection | None = getattr(self._held, "connection", None)
-        if held is not None:
-            yield held
-            return
+        held = self._held
         try:
-            with self._engine.connect() as connection:
-                self._held.connection = connection.execution_options(**{READ_ONLY: True})
-                try:
-                    yield self._held.connection
-                finally:
-                    self._held.connection = None
+            connection = held.connection
+            if connection is None:
+                connection = self._engine.connect().execution_options(**{READ_ONLY: True})
+                held.connection = connection
+            held.readers += 1
+            try:
+                yield connection
+            finally:
+                held.readers -= 1
+                if not held.is_kept:
+                    self._release()
         except SQLAlchemyError as error:
+            self._release()  # it may be broken
             raise StoreUnavailable(f"the database cannot be read: {type(error).__name__}") from error
+
+    @contextmanager
+    def hold(self) -> Generator[None]:
+        """Let all reads of this thread see one state, and cost less, until the block ends or it writes.
+
+        A writer lets go of what it read with: a thread that waits for a commit must not keep from others a
+        connection that they need for theirs.
+        """
+        held = self._held
+        if held.is_kept:
+            yield
+            return
+        held.is_kept = True
+        try:
+            yield
+        finally:
+            held.is_kept = False
+            self._release()
+
+    def _release(self) -> None:
+        held = self._held
+        if held.readers == 0 and held.connection is not None:
+            connection, held.connection = held.connection, None
+            connection.close()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run the work in a write transaction; return its result after the commit is on disk.
@@ -63,6 +100,7 @@ class AuditedStore:
         Raises:
             StoreUnavailable: The database did not commit; nothing of it is stored.
         """
+        self._release()
         return self._writer.write(work)
 
     def overwrite_deleted(self) -> None:
@@ -73,6 +111,7 @@ class AuditedStore:
         """
         if self._engine.dialect.name != "sqlite":
             return
+        self._release()  # it waits for readers
         raw = self._engine.raw_connection()  # no transaction: a checkpoint inside one fails
         try:
             raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")

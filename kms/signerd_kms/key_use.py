@@ -123,8 +123,15 @@ class KeyUse:
         self._store = custodian.store
         self._budget = budget
 
-    def use(self, scope: Scope, identity: KeyIdentity, use: Use[T], *, by: Attribution) -> T:
+    def use(self, scope: Scope, identity: KeyIdentity | Key, use: Use[T], *, by: Attribution) -> T:
         """Perform one use. Its audit event is on disk before the result is returned.
+
+        Args:
+            scope: Where the key lives.
+            identity: The key, or the key itself as it was just read: its status is looked at again anyway,
+                and what its material is bound to never changes.
+            use: What to do.
+            by: Who asks.
 
         Raises:
             KeyUnknown: None in this scope.
@@ -173,7 +180,7 @@ class KeyUse:
         return kept[0]
 
     def use_all(
-        self, scope: Scope, identity: KeyIdentity, uses: Sequence[Use[T]], *, by: Attribution
+        self, scope: Scope, identity: KeyIdentity | Key, uses: Sequence[Use[T]], *, by: Attribution
     ) -> list[T | KmsError]:
         """Perform up to 256 uses of one key; each has its own result or refusal, and its own audit event.
 
@@ -188,13 +195,14 @@ class KeyUse:
     def _perform(
         self,
         scope: Scope,
-        identity: KeyIdentity,
+        key: KeyIdentity | Key,
         uses: Sequence[Use[T]],
         by: Attribution,
         keep: Callable[[Connection, list[T | KmsError]], None],
     ) -> list[T | KmsError]:
         with self._custodian.unsealed(Task.USE) as hierarchy:
-            opened = self._open(hierarchy, scope, identity, uses)
+            opened = self._open(hierarchy, scope, key, uses)
+            identity = opened.key.identity
             outcomes = [_attempt(opened, use) for use in uses]
 
             def store(connection: Connection) -> list[T | KmsError]:
@@ -240,16 +248,17 @@ class KeyUse:
         )
 
     def _open(
-        self, hierarchy: KeyHierarchy, scope: Scope, identity: KeyIdentity, uses: Sequence[Use[T]]
+        self, hierarchy: KeyHierarchy, scope: Scope, key: KeyIdentity | Key, uses: Sequence[Use[T]]
     ) -> OpenKey:
         stored: dict[int, StoredMaterial] = {}
         keks: dict[int, LiveKey | UnwrapFailed] = {}
         with self._store.read() as connection:  # one state of the database: versions and their KEKs agree
-            key = key_rows.read_key(connection, scope, identity)
+            if not isinstance(key, Key):
+                key = key_rows.read_key(connection, scope, key)
             zones = key_rows.read_zones(connection, key) if any(use.needs_zones for use in uses) else ()
             for version in {version for use in uses for version in use.choose_versions(key)}:
                 try:
-                    stored[version] = key_rows.read_material(connection, scope, identity, version)
+                    stored[version] = key_rows.read_material(connection, scope, key.identity, version)
                 except KeyVersionUnknown:
                     continue
             for generation in {material.kek_generation for material in stored.values()}:

@@ -54,7 +54,7 @@ class PlatformParts:
         self._open().require_open()
 
     def hold(self) -> AbstractContextManager[object]:
-        """Read with one connection until the block ends."""
+        """Read with one connection until the block ends or the thread writes."""
         return self._open().hold()
 
     def authenticate(self, presented: Presented) -> Identity:

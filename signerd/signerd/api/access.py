@@ -49,7 +49,7 @@ class Access(Protocol):
         ...
 
     def hold(self) -> AbstractContextManager[object]:
-        """Let all questions of this thread see one state, and cost less, until the block ends."""
+        """Let the questions of this thread see one state, and cost less, until it writes or this ends."""
         ...
 
     def authenticate(self, presented: Presented) -> Identity:

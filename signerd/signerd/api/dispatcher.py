@@ -201,8 +201,7 @@ class Dispatcher:
         presented = read_credential(incoming.headers.getlist("Authorization"))
         with self._access.hold():
             identity, query, rights = self._admit(incoming, endpoint, presented, progress)
-        return endpoint.handle(
-            Call(
+            call = Call(
                 incoming.request_id,
                 identity.principal,
                 identity.credential,
@@ -215,7 +214,9 @@ class Dispatcher:
                 incoming.headers,
                 incoming.body,
             )
-        )
+            if not endpoint.is_expensive:
+                return endpoint.handle(call)
+        return endpoint.handle(call)  # one that takes long must not hold an old state of the database
 
     def _admit(
         self, incoming: _Incoming, endpoint: Endpoint, presented: Presented, progress: _Progress

@@ -65,8 +65,8 @@ def find_place(open_kms: OpenKms, call: Call) -> Place:
         PartNotAvailable: It has no KMS.
     """
     backend = open_kms()
-    with backend.store.read() as connection:
-        region = regions.find_place(connection, call.path["region"])
+    name = call.path["region"]
+    region = backend.store.recall(("place", name), lambda read: regions.find_place(read, name))
     if not region.is_kms_available:
         raise PartNotAvailable("the KMS is not available in this region")
     project = None if call.project is None else call.project.identity

@@ -59,16 +59,14 @@ class KeyCall(Generic[RequestT, ItemT, T]):
             if single is None:
                 raise InvalidBody("the body has neither what to work on nor items")
             use = self.build(single)
-            return Reply(body=self.render(place.kms.use(place.scope, key.identity, use, by=call.attribution)))
+            return Reply(body=self.render(place.kms.use(place.scope, key, use, by=call.attribution)))
         if single is not None:
             raise InvalidBody("items: must stand alone")
         if not 1 <= len(items) <= MAX_ITEMS:
             raise InvalidRequest(f"a batch has 1 to {MAX_ITEMS} items, not {len(items)}")
         built = [self._build(item) for item in items]
         uses = [use for use in built if isinstance(use, Use)]
-        outcomes = iter(
-            place.kms.use_all(place.scope, key.identity, uses, by=call.attribution) if uses else ()
-        )
+        outcomes = iter(place.kms.use_all(place.scope, key, uses, by=call.attribution) if uses else ())
         results: list[JsonValue] = []
         for made in built:
             outcome = next(outcomes) if isinstance(made, Use) else made

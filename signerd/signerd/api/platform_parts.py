@@ -59,8 +59,8 @@ class PlatformParts:
             raise Sealed(f"the KMS is {self._kms.state.value}")
 
     def hold(self) -> AbstractContextManager[object]:
-        """Read with one connection until the block ends."""
-        return self._store.read()
+        """Read with one connection until the block ends or the thread writes."""
+        return self._store.hold()
 
     def authenticate(self, presented: Presented) -> Identity:
         """Say whose credential it is.

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import Connection, or_, select
@@ -12,7 +13,15 @@ from signerd.platform.access_credential import (
     mark_access_credential_used,
     verify_access_credential,
 )
-from signerd.platform.api_token import Token, mark_token_used, start_of_day, verify_token
+from signerd.platform.api_token import (
+    ShownToken,
+    Token,
+    mark_token_used,
+    read_shown_token,
+    require_unexpired,
+    start_of_day,
+    verify_token,
+)
 from signerd.platform.change import PlatformStore
 from signerd.platform.effective_rights import can_see_project, load_rights
 from signerd.platform.errors import CredentialRefused, ObjectUnknown, OrganisationRefused, ProjectUnknown
@@ -72,9 +81,9 @@ class AccessControl:
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise CredentialRefused
         now = self._store.now()
-        with self._store.read() as connection:
-            known = verify_token(connection, self._pepper, token, now)
-            principal = _read_principal(connection, known)
+        shown = read_shown_token(self._pepper, token)  # also when it is known: nobody is while sealed
+        known, principal = self._store.recall(("token", shown), lambda read: _find_bearer(read, shown))
+        require_unexpired(known, now)
         if known.last_used_on != start_of_day(now):
             self._note_use(lambda connection: mark_token_used(connection, known.id, now))
         kind = CredentialKind.PERSONAL if known.user is not None else CredentialKind.ACCESS_TOKEN
@@ -124,16 +133,10 @@ class AccessControl:
         Raises:
             OrganisationRefused: There is none, or it may not.
         """
-        with self._store.read() as connection:
-            try:
-                organisation = get_organisation(connection, identity_or_slug)
-            except ObjectUnknown:
-                organisation = None
-            allowed = caller.credential.organisation
-            is_member = organisation is not None and _belongs(connection, caller, organisation.identity)
-        if organisation is None or not is_member or allowed not in (None, organisation.identity):
-            raise OrganisationRefused
-        return organisation
+        return self._store.recall(
+            ("organisation", caller.principal, caller.credential.organisation, identity_or_slug),
+            lambda read: _find_organisation(read, caller, identity_or_slug),
+        )
 
     def name_organisation(self, identity_or_slug: str) -> str | None:
         """Give the identity of an organisation, for the audit of a refused call; None if there is none."""
@@ -146,8 +149,9 @@ class AccessControl:
 
     def list_gates(self, organisation: str) -> Mapping[Gate, bool]:
         """Say which features an organisation has."""
-        with self._store.read() as connection:
-            return list_gates(connection, organisation)
+        return self._store.recall(
+            ("gates", organisation), lambda read: MappingProxyType(list_gates(read, organisation))
+        )
 
     def find_project(self, caller: Caller, organisation: str, identity_or_slug: str) -> Project:
         """Give a project in which the caller has any right.
@@ -155,11 +159,14 @@ class AccessControl:
         Raises:
             ProjectUnknown: There is none such in the organisation.
         """
-        with self._store.read() as connection:
+
+        def find(connection: Connection) -> Project:
             project = get_project(connection, organisation, identity_or_slug)
             if not can_see_project(connection, caller.principal, organisation, project.identity):
                 raise ProjectUnknown
             return project
+
+        return self._store.recall(("project", caller.principal, organisation, identity_or_slug), find)
 
     def load_rights(
         self, caller: Caller, organisation: str, project: str | None, needed: TokenScope | None = None
@@ -171,8 +178,11 @@ class AccessControl:
         """
         if project is None and caller.credential.project is not None:
             return Rights()
-        with self._store.read() as connection:
-            return load_rights(connection, caller.principal, organisation, project, needed)
+        principal = caller.principal
+        return self._store.recall(
+            ("rights", principal, organisation, project, needed),
+            lambda read: load_rights(read, principal, organisation, project, needed),
+        )
 
     def _note_use(self, work: Callable[[Connection], None]) -> None:
         """Store the day of use; a request does not fail because that is not possible."""
@@ -180,6 +190,25 @@ class AccessControl:
             self._store.change(NOBODY, lambda change: work(change.connection))
         except KmsError as error:
             logger.warning("the day of a credential's use was not noted: %s", error)
+
+
+def _find_bearer(connection: Connection, shown: ShownToken) -> tuple[Token, Principal]:
+    known = verify_token(connection, shown)
+    return known, _read_principal(connection, known)
+
+
+def _find_organisation(connection: Connection, caller: Caller, identity_or_slug: str) -> Organisation:
+    try:
+        organisation = get_organisation(connection, identity_or_slug)
+    except ObjectUnknown as error:
+        raise OrganisationRefused from error
+    allowed = caller.credential.organisation
+    if not _belongs(connection, caller, organisation.identity) or allowed not in (
+        None,
+        organisation.identity,
+    ):
+        raise OrganisationRefused
+    return organisation
 
 
 def _read_principal(connection: Connection, token: Token) -> Principal:

@@ -107,25 +107,48 @@ def issue_token(connection: Connection, pepper: Pepper, new: NewToken, now: int)
     return token_id, token
 
 
-def verify_token(connection: Connection, pepper: Pepper, token: str, now: int) -> Token:
-    """Find out who a token speaks for. An unknown id costs the same as a wrong secret.
+@dataclass(frozen=True, slots=True)
+class ShownToken:
+    """A token that somebody shows, as it can be looked up and remembered: without its secret."""
+
+    kind: str
+    id: str
+    mac: bytes
+
+
+def read_shown_token(pepper: Pepper, token: str) -> ShownToken:
+    """Take a token apart. An unknown id costs the same as a wrong secret.
 
     Raises:
-        CredentialRefused: It is not good, for whatever reason.
+        CredentialRefused: It has not the form of one.
+        Sealed: Tokens cannot be checked now.
     """
     kind, token_id = _parse(token)
-    row = connection.execute(select(tokens).where(tokens.c.id == token_id)).mappings().first()
-    mac = compute_mac(pepper, token)
-    matches = hmac.compare_digest(mac, bytes(row["mac"]) if row is not None else bytes(len(mac)))
-    if (
-        row is None
-        or not matches
-        or row["kind"] != kind
-        or row["revoked_at"] is not None
-        or now >= row["expires_at"]
-    ):
+    return ShownToken(kind, token_id, compute_mac(pepper, token))
+
+
+def verify_token(connection: Connection, shown: ShownToken) -> Token:
+    """Find out who a token speaks for, unless it has expired: that is asked of what this gives.
+
+    Raises:
+        CredentialRefused: It is not good, for whatever other reason.
+    """
+    row = connection.execute(select(tokens).where(tokens.c.id == shown.id)).mappings().first()
+    stored = bytes(row["mac"]) if row is not None else bytes(len(shown.mac))
+    matches = hmac.compare_digest(shown.mac, stored)
+    if row is None or not matches or row["kind"] != shown.kind or row["revoked_at"] is not None:
         raise CredentialRefused
     return _read(row)
+
+
+def require_unexpired(token: Token, now: int) -> None:
+    """Check the time of a token.
+
+    Raises:
+        CredentialRefused: It is over.
+    """
+    if now >= token.expires_at:
+        raise CredentialRefused
 
 
 def list_tokens_of(connection: Connection, subject: str) -> list[Token]:

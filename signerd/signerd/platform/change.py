@@ -1,13 +1,14 @@
 """Reading and changing the platform's tables; a change and its audit event are one transaction."""
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Hashable, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from signerd.platform.answers import Answers, raise_generation
 from signerd.platform.errors import AlreadyThere
 from signerd_kms.attribution import Attribution
 from signerd_kms.audit import NO_DETAILS, AuditEvent
@@ -83,6 +84,7 @@ class PlatformStore:
             store: The one of the KMS, so that all writers of the database share commits.
         """
         self._store = store
+        self._answers = Answers()
 
     def now(self) -> int:
         """Give whole seconds since 1970, UTC."""
@@ -94,6 +96,18 @@ class PlatformStore:
         with self._store.read() as connection:
             yield connection
 
+    def hold(self) -> AbstractContextManager[None]:
+        """Let all reads of this thread see one state, and cost less, until the block ends or it writes."""
+        return self._store.hold()
+
+    def recall(self, question: Hashable, find_answer: Callable[[Connection], T]) -> T:
+        """Give an answer that follows from the platform's tables and the question alone.
+
+        It comes from memory if no change came since it was found, in this process or another; see `Answers`.
+        """
+        with self._store.read() as connection:
+            return self._answers.recall(connection, question, find_answer)
+
     def change(self, by: Attribution, work: Callable[[Change], T]) -> T:
         """Run the work in a transaction; return its result after the commit is on disk.
 
@@ -103,6 +117,7 @@ class PlatformStore:
         """
 
         def run(connection: Connection) -> T:
+            raise_generation(connection)
             return work(Change(connection, self._store.now(), by, self._store))
 
         try:

@@ -78,6 +78,13 @@ region_zones = Table(
     UniqueConstraint("region", "slug"),
 )
 
+platform_generation = Table(
+    "platform_generation",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),  # one row
+    Column("value", BigInteger, nullable=False),  # raised by every change of the platform's tables
+)
+
 tokens = Table(
     "tokens",
     metadata,

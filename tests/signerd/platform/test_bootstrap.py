@@ -5,7 +5,14 @@ import pytest
 from sqlalchemy import text
 
 from kms_world import World
-from signerd.platform.api_token import NewToken, Token, issue_token, verify_token
+from signerd.platform.api_token import (
+    NewToken,
+    Token,
+    issue_token,
+    read_shown_token,
+    require_unexpired,
+    verify_token,
+)
 from signerd.platform.audit_log import AuditLog, verify_chain
 from signerd.platform.bootstrap import BootstrapRefused, FirstNames, Platform, bootstrap
 from signerd.platform.change import PlatformStore
@@ -46,7 +53,9 @@ class Start:
 
     def verify(self, token: str, now: int = 1_800_001_000) -> Token:
         with self.world.engine.connect() as connection:
-            return verify_token(connection, self.pepper, token, now)
+            known = verify_token(connection, read_shown_token(self.pepper, token))
+        require_unexpired(known, now)
+        return known
 
 
 @pytest.fixture
