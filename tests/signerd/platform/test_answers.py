@@ -133,6 +133,10 @@ def writer(request: pytest.FixtureRequest, caller: Caller, tmp_path: Path) -> Ge
     engine.dispose()
 
 
+def count_nothing(_: Connection, __: str, ___: str) -> int:
+    return 0
+
+
 def refused(caller: Caller, token: str, error: type[PlatformError], project: str | None = None) -> None:
     with pytest.raises(error):
         caller.admit(token, project)
@@ -188,7 +192,7 @@ def test_a_deleted_project_is_unknown_at_once(caller: Caller, writer: PlatformSt
     assert found.identity == caller.project
     writer.change(
         NOBODY,
-        lambda change: delete_project(change, caller.organisation, caller.project, lambda *_: 0),
+        lambda change: delete_project(change, caller.organisation, caller.project, count_nothing),
     )
     refused(caller, caller.user_token, ProjectUnknown, caller.project)
 
