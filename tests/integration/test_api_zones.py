@@ -92,6 +92,25 @@ def test_a_change_is_published_when_the_api_answers_and_serials_grow(daemon: Dae
     assert not any(rrset.rdtype == 46 for rrset in daemon.ask("api.test", "SOA", dnssec=True).answer)
 
 
+def test_the_command_exports_imports_checks_and_says_why(daemon: DaemonProcess) -> None:
+    caller = Caller(daemon)
+    caller.must("POST", ROOT, {"zoneName": "api.test"})
+    (daemon.directory / "text").write_text("www A 192.0.2.1\nx PTR y.test.\n")
+    done = daemon.run_command("zone", "import", "api.test", str(daemon.directory / "text"))
+    assert done.stdout == "1 created, 0 updated, 0 deleted, 1 skipped\n", done.stderr
+    caller.add("late", "192.0.2.2")
+    assert "www 3600 IN A 192.0.2.1\n" in daemon.run_command("zone", "export", "api.test").stdout
+    assert "up to date" in daemon.run_command("zone", "check", "api.test").stdout
+    why = daemon.run_command("zone", "why", "api.test").stdout.splitlines()
+    assert "records changed" in why[0]
+    assert "dns.record.create by user:" in why[1]
+    assert "+late A" in why[1]
+    assert "dns.zone.import by user:" in why[3]
+    assert "first version" in why[-1]
+    assert "api.test" in daemon.run_command("zone", "list").stdout
+    assert "192.0.2.1" in daemon.run_command("zone", "show", "api.test").stdout
+
+
 def test_files_and_api_zones_live_side_by_side(daemon: DaemonProcess) -> None:
     caller = Caller(daemon)
     assert "file.test.zone" in caller.send("DELETE", f"{ROOT}/file.test").json()["message"]

@@ -1,12 +1,15 @@
 """`signerd zone`: zones over the API, those of files included."""
 
-from typing import Annotated
+import sys
+from pathlib import Path
+from typing import Annotated, cast
 
 import typer
 
-from signerd.cli.command_errors import explain_errors
+from signerd.cli.command_errors import CommandFailed, explain_errors
 from signerd.cli.config_option import ConfigOption, StateOption
 from signerd.cli.platform_client import (
+    Json,
     JsonOption,
     OrganisationOption,
     TokenFileOption,
@@ -17,6 +20,13 @@ from signerd.cli.platform_client import (
 )
 
 ROOT = "/v1/dns/zones"
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A master file; - is standard input.")]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Also delete the records that are not in the file.")
+]
+MassDeletionOption = Annotated[
+    bool, typer.Option("--allow-mass-deletion", help="Do so also if that is most of the zone.")
+]
 ZoneArgument = Annotated[str, typer.Argument(metavar="ZONE", help="Name or identity.")]
 
 
@@ -26,6 +36,10 @@ def add_api_zone_commands(app: typer.Typer) -> None:
     group.command("list")(explain_errors(list_zones))
     group.command("create")(explain_errors(create_zone))
     group.command("show")(explain_errors(show_zone))
+    group.command("export")(explain_errors(export_zone))
+    group.command("import")(explain_errors(import_zone))
+    group.command("check")(explain_errors(check_zone))
+    group.command("why")(explain_errors(explain_versions))
     group.command("delete")(explain_errors(delete_zone))
     app.add_typer(group, name="zone")
 
@@ -90,3 +104,82 @@ def delete_zone(
     with connect_platform(config, state, url, token_file) as client:
         client.within(org).delete(f"{ROOT}/{zone}")
     typer.echo(f"{zone} is deleted")
+
+
+def export_zone(
+    zone: ZoneArgument,
+    org: OrganisationOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Print a zone as a master file."""
+    with connect_platform(config, state, url, token_file) as client:
+        sys.stdout.write(str(client.within(org).get(f"{ROOT}/{zone}/export")["zoneFile"]))
+
+
+def import_zone(
+    zone: ZoneArgument,
+    file: FileArgument,
+    replace: ReplaceOption = False,
+    allow_mass_deletion: MassDeletionOption = False,
+    org: OrganisationOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Take records from a master file into a zone of the API, all or none."""
+    text = (
+        sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8", errors="surrogateescape")
+    )
+    body = {
+        "zoneFile": text,
+        "replaceExisting": replace,
+        "allowMassDeletion": allow_mass_deletion,
+    }
+    with connect_platform(config, state, url, token_file) as client:
+        done = client.within(org).post(f"{ROOT}/{zone}/import", body)
+    counts = (f"{done[key]} {key}" for key in ("created", "updated", "deleted", "skipped"))
+    typer.echo(", ".join(counts))
+
+
+def check_zone(
+    zone: ZoneArgument,
+    org: OrganisationOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Say if what is stored of a zone is in service; fail if it is not."""
+    with connect_platform(config, state, url, token_file) as client:
+        found = client.within(org).get(f"{ROOT}/{zone}")
+    if error := found.get("publicationError"):
+        raise CommandFailed(f"zone {found['name']}: {error}")
+    if found["publicationPending"]:
+        raise CommandFailed(f"zone {found['name']}: the newest change is not in service yet")
+    typer.echo(f"zone {found['name']}: serial {found['publishedSerial']} is in service and up to date")
+
+
+def explain_versions(
+    zone: ZoneArgument,
+    as_json: JsonOption = False,
+    org: OrganisationOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Explain the published versions of a zone, the newest first: what changed, by whom or for what."""
+    with connect_platform(config, state, url, token_file) as client:
+        versions = client.within(org).list(f"{ROOT}/{zone}/versions")
+    if as_json:
+        print_objects(versions, [], as_json=True)
+        return
+    for version in versions:
+        typer.echo(f"{version['at']}  serial {version['serial']}: {version['detail']}")
+        for cause in cast("list[Json]", version["changes"]):
+            who = cause.get("actor") or "the server"
+            typer.echo(f"    {cause['at']}  {cause['action']} by {who}: {cause['summary']}")

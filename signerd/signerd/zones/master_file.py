@@ -3,8 +3,10 @@
 import os
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import dns.rdatatype
 
@@ -58,6 +60,20 @@ class LoadedFile:
     positions: Positions
 
 
+class RecordSink(Protocol):
+    """Takes records.
+
+    Attributes:
+        count: How many it was given.
+    """
+
+    count: int
+
+    def add(self, owner: Name, rdatatype: int, ttl: int, rdata: bytes, place: Place) -> None:
+        """Take one record; the owner is lower-cased."""
+        ...
+
+
 class UnusableFile(Exception):
     """A file cannot be read as a master file; the text says why, without its name."""
 
@@ -89,16 +105,41 @@ def load_master_file(
         limits: Bounds on what is read; None for the defaults.
         progress: Called now and then with lines read and to read of the zone file, included files apart.
     """
-    reader = _Reader(origin, directory, limits or Limits(), progress or _ignore_progress)
+    notices = NoticeList()
+    collection = RecordCollection(origin, notices)
+    reader = _Reader(origin, directory, limits or Limits(), progress or _ignore_progress, notices, collection)
     try:
         reader.read_file(path)
     except UnusableFile as error:
         reader.notices.add(Severity.ERROR, str(path), None, str(error))
     except _TooManyErrors:
         reader.notices.add(Severity.NOTICE, str(path), None, "too many errors: the rest was not read")
-    failed = reader.notices.has_errors and not reader.collection.drafts
-    zone = None if failed else reader.collection.make_zone(str(path))
-    return LoadedFile(zone, reader.notices.finish(), tuple(reader.files), Positions(reader.collection.drafts))
+    failed = notices.has_errors and not collection.drafts
+    zone = None if failed else collection.make_zone(str(path))
+    return LoadedFile(zone, notices.finish(), tuple(reader.files), Positions(collection.drafts))
+
+
+def read_records(
+    text: str, origin: Name, sink: RecordSink, *, max_records: int, default_ttl: int
+) -> tuple[Notice, ...]:
+    """Read the records of a text that came from afar: it may include and generate nothing.
+
+    Args:
+        text: One character for each octet.
+        origin: Names without trailing dot are relative to it at first.
+        sink: Takes the records, whatever their owner and type.
+        max_records: With one more there is an error.
+        default_ttl: Of records without TTL before any that states one, without $TTL.
+
+    Returns:
+        What is wrong; with errors among it the records are not all there.
+    """
+    notices = NoticeList()
+    limits = Limits(records=max_records)
+    reader = _Reader(origin, None, limits, _ignore_progress, notices, sink, default_ttl)
+    with suppress(_TooManyErrors):  # the first ones say enough
+        reader.read_entries(text, None, "the text")
+    return notices.finish()
 
 
 def read_text(path: Path, limit: int) -> str:
@@ -134,10 +175,17 @@ class _Reader:
     """State of reading one zone file with what it includes."""
 
     def __init__(
-        self, origin: Name, directory: Path, limits: Limits, progress: Callable[[int, int], None]
+        self,
+        origin: Name,
+        directory: Path | None,
+        limits: Limits,
+        progress: Callable[[int, int], None],
+        notices: NoticeList,
+        collection: RecordSink,
+        last_ttl: int | None = None,
     ) -> None:
-        self.notices = NoticeList()
-        self.collection = RecordCollection(origin, self.notices)
+        self.notices = notices
+        self.collection = collection
         self.files: dict[Path, None] = {}
         self._directory = directory
         self._limits = limits
@@ -146,7 +194,7 @@ class _Reader:
         self._origin = origin
         self._owner: Name | None = None
         self._default_ttl: int | None = None  # of $TTL (RFC 2308, section 4)
-        self._last_ttl: int | None = None  # without $TTL the last one stated (RFC 1035, section 5.1)
+        self._last_ttl = last_ttl  # without $TTL the last one stated (RFC 1035, section 5.1)
         self._open_files: list[Path] = []  # resolved, outermost first
         self._types = dict(_TYPES)  # also as spelled in the file
         self._owners: tuple[str, Name] = ("", origin)  # the last one, as in the file and as a name
@@ -165,8 +213,12 @@ class _Reader:
             raise UnusableFile(f"cannot be read: {error}") from error
         text = read_text(path, self._limits.file_size)
         self._open_files.append(resolved)
-        name = str(path)
-        is_zone_file = len(self._open_files) == 1
+        self.read_entries(text, path, str(path))
+        self._open_files.pop()
+
+    def read_entries(self, text: str, path: Path | None, name: str) -> None:
+        """Read the text of one file, or a text that is in none."""
+        is_zone_file = len(self._open_files) <= 1
         lines = text.count("\n") + 1
         report_at = _REPORT_LINES if is_zone_file else lines + 1
         for entry in split_entries(text):
@@ -185,7 +237,6 @@ class _Reader:
                 self.notices.add(Severity.ERROR, name, entry.line, str(error))
                 if self.notices.is_full_of_errors:
                     raise _TooManyErrors from error
-        self._open_files.pop()
         if is_zone_file:
             self._progress(lines, lines)
 
@@ -268,7 +319,7 @@ class _Reader:
             self.notices.add(Severity.WARNING, place.file, place.line, reason)
         return self._last_ttl
 
-    def _follow_directive(self, entry: Entry, path: Path, place: Place) -> None:
+    def _follow_directive(self, entry: Entry, path: Path | None, place: Place) -> None:
         directive, *arguments = entry.tokens
         match directive.upper():
             case "$ORIGIN":
@@ -278,7 +329,9 @@ class _Reader:
                 if (seconds := parse_ttl(text)) is None:
                     raise _BadEntry(f"$TTL: '{text[:40]}' is not a time such as 3600 or 1h30m")
                 self._default_ttl = _check_ttl(seconds)
-            case "$INCLUDE":
+            case "$INCLUDE" | "$GENERATE" if path is None:
+                raise _BadEntry(f"{directive.upper()} is not allowed here")
+            case "$INCLUDE" if path is not None:
                 self._include(arguments, path, place)
             case "$GENERATE":
                 self._generate(arguments, place)
@@ -317,7 +370,7 @@ class _Reader:
         """Find an included file: named relative to the file that includes it, and inside the directory."""
         try:
             name = name.encode("latin-1").decode()
-            directory = self._directory.resolve()
+            directory = (self._directory or path.parent).resolve()
             target = (path.parent / name).resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise _BadEntry(f"$INCLUDE {name[:200]}: {error}") from error
