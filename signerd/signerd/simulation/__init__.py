@@ -1,0 +1,1 @@
+"""The key timetable and the signature policy in simulated time."""

@@ -1,0 +1,91 @@
+"""Takes what is observed into the state: what was seen to happen starts the waits, and time ends them."""
+
+from dataclasses import replace
+
+from signerd.timetable.facts import Facts
+from signerd.timetable.policy import TimetablePolicy
+from signerd.timetable.presence import Presence, Trace
+from signerd.timetable.state import Moment, TimetableKey, TimetableState
+
+STEP_TOLERANCE = 2  # seconds by which clocks may differ without having been set
+
+
+def notice_clock(state: TimetableState, moment: Moment) -> tuple[TimetableState, int]:
+    """Notice that the wall clock was set, and move the waits with it.
+
+    While the machine runs, the monotonic clock says how much time has really passed. After a restart only a
+    clock that went backwards can be noticed.
+
+    Returns:
+        The state, and by how many seconds the clock was set; 0 if it was not.
+    """
+    last = state.moment
+    if last is None:
+        return replace(state, moment=moment), 0
+    if last.boot == moment.boot:
+        jump = round(moment.wall - last.wall - (moment.monotonic - last.monotonic))
+        jump = 0 if abs(jump) <= STEP_TOLERANCE else jump
+    else:
+        jump = min(0, moment.wall - last.wall)
+    if jump:
+        state = state.change_traces(lambda trace: trace.shift(jump))
+        state = replace(
+            state,
+            dnskey_ttl=state.dnskey_ttl.shift(jump),
+            largest_ttl=state.largest_ttl.shift(jump),
+            ds_ttl=state.ds_ttl.shift(jump),
+        )
+    return replace(state, moment=moment), jump
+
+
+def observe(state: TimetableState, facts: Facts, policy: TimetablePolicy, now: int) -> TimetableState:
+    """Take in what is published and what the parent says, then let the waits end that are over."""
+    state = replace(
+        state,
+        dnskey_ttl=state.dnskey_ttl.observe(facts.dnskey_ttl, now, policy.propagation),
+        largest_ttl=state.largest_ttl.observe(facts.largest_ttl, now, policy.propagation),
+        ds_ttl=state.ds_ttl
+        if facts.ds_ttl is None
+        else state.ds_ttl.observe(facts.ds_ttl, now, policy.parent_propagation),
+    )
+    keys_agree = state.dnskey_ttl.find_settling(now, policy.propagation)
+    data_agrees = state.largest_ttl.find_settling(now, policy.propagation)
+
+    def look(key: TimetableKey) -> TimetableKey:
+        if key.made_at is None and key.name in facts.usable:
+            key = replace(key, made_at=now)
+        return key.update(
+            dnskey=key.dnskey.observe(is_there=key.name in facts.published, settles_at=keys_agree),
+            data=key.data.observe(is_there=key.name in facts.signing, settles_at=data_agrees),
+            ds=_observe_ds(key, facts, state.ds_ttl.find_settling(now, policy.parent_propagation), now)
+            if key.role.signs_keys
+            else key.ds,
+        )
+
+    state = replace(
+        state,
+        keys=tuple(look(key) for key in state.keys),
+        coverage={
+            number: trace.observe(is_there=number in facts.covering, settles_at=data_agrees)
+            for number, trace in state.coverage.items()
+        },
+    )
+    return state.change_traces(lambda trace: trace.settle(now))
+
+
+def _observe_ds(key: TimetableKey, facts: Facts, settles_at: int, now: int) -> Trace:
+    trace = key.ds
+    if trace.is_gone and facts.is_ds_seen(key.name):
+        trace = Trace(Presence.RUMOURED, now)  # nobody was asked for it, but there it is
+    if trace.is_everywhere and any(
+        server.ds is not None and key.name not in server.ds for server in facts.parent
+    ):
+        trace = Trace(Presence.RUMOURED, now)  # somebody took it away
+    is_coming = trace.presence is Presence.RUMOURED
+    is_against = any(
+        server.ds is not None and (key.name in server.ds) is not is_coming for server in facts.parent
+    )
+    is_confirmed = facts.is_ds_everywhere(key.name) if is_coming else facts.is_ds_nowhere(key.name)
+    if not is_against and not is_confirmed:
+        return trace  # a server that is silent confirms nothing, and takes back nothing
+    return trace.observe(is_there=is_coming is is_confirmed, settles_at=settles_at)
