@@ -18,6 +18,7 @@ _GROUPS: Mapping[str, str] = {  # what is added, and the first words on the comm
     "status:add_status": "status",
     "delegation_commands:add_ds": "ds",
     "dump:add_dump": "dump",
+    "simulate_command:add_simulate": "simulate",
     "zone_commands:add_zone_commands": "reload forget",
     "api_zone_commands:add_api_zone_commands": "zone",
     "config_commands:add_config_commands": "config",

@@ -50,8 +50,10 @@ class ModelZone:
     @property
     def covering(self) -> frozenset[int]:
         """Algorithms that have signatures over all data."""
-        sets = [{each.key.algorithm for each in signed.signatures} for signed in self._data.values()]
-        return frozenset(set.intersection(*sets)) if sets else frozenset()
+        found = frozenset(each.key.algorithm for signed in self._data.values() for each in signed.signatures)
+        for signed in self._data.values():
+            found &= {each.key.algorithm for each in signed.signatures}
+        return found
 
     @property
     def next_due(self) -> int | None:

@@ -192,32 +192,30 @@ class Simulator:
         wall = self._find_wall(now)
         moment = Moment(wall, float(now), str(self._boot))
         self._approve_what_is_due(now)
-        if self._outcome is not None and wall < self._outcome.wake_at and not self._is_changed(now):
+        outcome = self._outcome
+        if outcome is not None and self._is_resting(outcome, now, wall):
             # Only signatures are due: the timetable would find what it found last.
-            self._carry_out(replace(self._outcome, actions=()), now, wall)
-        for _ in range(_MOST_ROUNDS):
-            if self._outcome is not None and wall < self._outcome.wake_at and not self._is_changed(now):
-                break
+            self._carry_out(replace(outcome, actions=()), now, wall)
+        rounds = 0
+        while outcome is None or not self._is_resting(outcome, now, wall):
+            rounds += 1
+            if rounds > _MOST_ROUNDS:
+                raise NoRest(str(self._state))
             facts = self._observe(now)
             outcome = take_step(self._state, moment, self._policy, facts)
             self._seen = facts, outcome.state, self._policy, self._boot, wall - now
             self._state, self._outcome = outcome.state, outcome
             self._carry_out(outcome, now, wall)
-        else:
-            raise NoRest(str(self._state))
-        if self._outcome is None:
-            return now + 1
-        outcome = self._outcome
         self._note_people(outcome, now)
         self._note_periods(now)
         due = self._zone.next_due
         wakes = [outcome.wake_at, *([] if due is None or self._has(TroubleKind.KMS, now) else [due])]
         return max(now + 1, min(wakes) - (wall - now))
 
-    def _is_changed(self, now: int) -> bool:
-        """Say if the timetable would see something that it has not seen yet."""
-        error = self._find_wall(now) - now
-        return self._seen != (self._observe(now), self._state, self._policy, self._boot, error)
+    def _is_resting(self, outcome: Outcome, now: int, wall: int) -> bool:
+        """Say if the timetable would see nothing that it has not seen, and nothing is due."""
+        seen = self._observe(now), self._state, self._policy, self._boot, wall - now
+        return wall < outcome.wake_at and self._seen == seen
 
     def _carry_out(self, outcome: Outcome, now: int, wall: int) -> None:
         is_kms_open = not self._has(TroubleKind.KMS, now)
