@@ -63,6 +63,8 @@ class TimetablePolicy:
         propagation: Longest time from publication until all name servers of the zone serve it
             (RFC 7583, Dprp).
         parent_propagation: The same at the parent, counted from when all of its servers showed a change.
+        parent_lag: Longest time from when the parent carries out a request until all of its servers show it.
+            If a request is taken back, what it asked for may still come to light for as long.
         parent_interval: How often the parent is asked while something is awaited of it.
     """
 
@@ -77,6 +79,7 @@ class TimetablePolicy:
     denial: DenialKind = DenialKind.NSEC3
     propagation: int = 3600
     parent_propagation: int = 3600
+    parent_lag: int = 7 * DAY
     parent_interval: int = 3600
 
     def find_mode(self, step: Step) -> Mode:

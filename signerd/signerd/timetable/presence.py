@@ -23,11 +23,13 @@ class Trace:
         since: When that began, epoch seconds; None if it never was there.
         settles_at: When the presence becomes certain again; None as long as nobody saw the change happen, or
             nothing is under way. A wait without an observed start never ends by itself.
+        not_before: It does not settle earlier, whatever is seen.
     """
 
     presence: Presence = Presence.HIDDEN
     since: int | None = None
     settles_at: int | None = None
+    not_before: int = 0
 
     @property
     def is_wanted(self) -> bool:
@@ -49,13 +51,21 @@ class Trace:
         """Whether caches differ."""
         return self.presence in (Presence.RUMOURED, Presence.UNRETENTIVE)
 
-    def appear(self, now: int) -> "Trace":
-        """Give the trace once publication was decided."""
-        return self if self.is_wanted else Trace(Presence.RUMOURED, now)
+    def appear(self, now: int, lag: int = 0) -> "Trace":
+        """Give the trace once publication was decided.
 
-    def vanish(self, now: int) -> "Trace":
-        """Give the trace once removal was decided."""
-        return Trace(Presence.UNRETENTIVE, now) if self.is_wanted else self
+        Args:
+            now: Epoch seconds.
+            lag: For how long an earlier decision to the contrary may still come into effect.
+        """
+        return self if self.is_wanted else Trace(Presence.RUMOURED, now, None, self._find_floor(now, lag))
+
+    def vanish(self, now: int, lag: int = 0) -> "Trace":
+        """Give the trace once removal was decided; the arguments are those of `appear`."""
+        return Trace(Presence.UNRETENTIVE, now, None, self._find_floor(now, lag)) if self.is_wanted else self
+
+    def _find_floor(self, now: int, lag: int) -> int:
+        return now + lag if self.is_moving else 0
 
     def observe(self, *, is_there: bool, settles_at: int) -> "Trace":
         """Give the trace after a look at what is published.
@@ -69,7 +79,11 @@ class Trace:
         is_done = is_there is (self.presence is Presence.RUMOURED)
         if not is_done:
             return replace(self, settles_at=None)
-        return self if self.settles_at is not None else replace(self, settles_at=settles_at)
+        return (
+            self
+            if self.settles_at is not None
+            else replace(self, settles_at=max(settles_at, self.not_before))
+        )
 
     def settle(self, now: int) -> "Trace":
         """Give the trace when time has passed."""
@@ -80,9 +94,10 @@ class Trace:
 
     def shift(self, seconds: int) -> "Trace":
         """Give the trace when the clock was set forwards by some seconds: waits last as long as before."""
-        if self.settles_at is None:
+        if not self.is_moving:
             return self
-        return replace(self, settles_at=self.settles_at + seconds)
+        settles_at = None if self.settles_at is None else self.settles_at + seconds
+        return replace(self, settles_at=settles_at, not_before=self.not_before + seconds)
 
 
 NEVER_THERE: Final = Trace()

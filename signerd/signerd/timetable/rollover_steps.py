@@ -185,8 +185,9 @@ def _find_next(
             return (
                 Step.DELEGATE,
                 lambda then: then.change_keys(
-                    [key.name for key in arriving], lambda key: replace(key, ds=key.ds.appear(now))
-                ).change_keys(out_names, lambda key: replace(key, ds=key.ds.vanish(now))),
+                    [key.name for key in arriving],
+                    lambda key: replace(key, ds=key.ds.appear(now, policy.parent_lag)),
+                ).change_keys(out_names, lambda key: replace(key, ds=key.ds.vanish(now, policy.parent_lag))),
                 None,
             )
         awaited = [key.ds for key in arriving] + [key.ds for key in outgoing if key.role.signs_keys]

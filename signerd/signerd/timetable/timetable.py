@@ -134,7 +134,7 @@ def _ask_for_first_ds(state: TimetableState, policy: TimetablePolicy, now: int) 
     if any(rollover.kind not in (RolloverKind.ZSK,) for rollover in state.rollovers):
         return state
     names = [key.name for key in staying if key.role.signs_keys]
-    return state.change_keys(names, lambda key: replace(key, ds=key.ds.appear(now)))
+    return state.change_keys(names, lambda key: replace(key, ds=key.ds.appear(now, policy.parent_lag)))
 
 
 def _find_wake(state: TimetableState, policy: TimetablePolicy, waits: Sequence[Wait], now: int) -> int:

@@ -135,8 +135,9 @@ def test_the_old_ksk_stays_until_all_servers_of_the_parent_have_changed(
     zone.roll_ksk_until_ds()
     zone.facts = replace(zone.facts, parent=parent)
     for _ in range(20):
-        outcome = zone.step(30 * DAY)
+        zone.step(30 * DAY)
 
+    outcome = zone.step(30 * DAY)
     assert find_step(outcome) is Step.DELEGATE
     assert "ksk-1" in outcome.arrangement.published
 
@@ -183,9 +184,11 @@ def test_an_abort_turns_the_ds_back_before_the_key_goes() -> None:
     assert outcome.arrangement.cds == ("ksk-1",)
     assert set(outcome.arrangement.published) == {"ksk-1", "ksk-2", "zsk-1"}
 
+    # a server may still come to show the DS of before, for as long as the parent's lag
     zone.facts = replace(zone.facts, parent=show(["ksk-1"], ["ksk-1"]))
     assert "ksk-2" in zone.step().arrangement.published
-    assert "ksk-2" not in zone.step(86400 + 3600).arrangement.published
+    assert "ksk-2" in zone.step(POLICY.parent_lag - 1).arrangement.published
+    assert "ksk-2" not in zone.step(1).arrangement.published
 
 
 def test_a_rollover_that_withdraws_the_old_key_cannot_be_aborted() -> None:
