@@ -39,6 +39,7 @@ from signerd.api.reply import Reply, encode_json
 from signerd.api.request_audit import (
     MAX_PATH_CHARACTERS,
     RequestAudit,
+    name_resource,
     select_safe_headers,
 )
 from signerd.api.route import Endpoint, Match, OpenEndpoint, RouteTable, ScopeRule
@@ -274,7 +275,6 @@ class Dispatcher:
             if named is None:
                 return
             organisation = named
-        path = incoming.match.path
         self._audit.record_request(
             RequestRecord(
                 organisation=organisation,
@@ -291,7 +291,7 @@ class Dispatcher:
                 action=endpoint.action,
                 description=endpoint.summary,
                 resource_type=endpoint.resource_type,
-                resource=[*path.values()][-1] if endpoint.resource_type and path else None,
+                resource=name_resource(endpoint, incoming.match.path, incoming.query),
                 project=progress.project.identity if progress.project else None,
             )
         )

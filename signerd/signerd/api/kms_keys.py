@@ -326,6 +326,7 @@ def list_key_endpoints(open_kms: OpenKms) -> list[Endpoint]:
             200,
             400,
             response=GenericAlias(list, (KeyBody,)),
+            is_expensive=True,
         ),
         make(
             "POST",

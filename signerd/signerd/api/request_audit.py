@@ -5,7 +5,11 @@ from typing import Final, Protocol
 
 from starlette.datastructures import Headers
 
+from signerd.api.errors import MalformedRequest
+from signerd.api.query import parse_query
+from signerd.api.route import Endpoint
 from signerd.platform.request_record import RequestRecord
+from signerd.platform.rights import SECRET
 
 SAFE_HEADERS: Final = (
     "User-Agent",
@@ -38,3 +42,24 @@ def select_safe_headers(headers: Headers) -> Mapping[str, str]:
         for name in SAFE_HEADERS
         if (value := headers.get(name)) is not None
     }
+
+
+def name_resource(endpoint: Endpoint, path: Mapping[str, str], query: bytes) -> str | None:
+    """Give what a request is about; None if that has no type.
+
+    Args:
+        endpoint: What was asked for.
+        path: Parameters of the path, of which the last is the resource.
+        query: Where the path of a secret may stand instead.
+    """
+    if endpoint.resource_type is None or not path:
+        return None
+    if endpoint.resource_type != SECRET:
+        return [*path.values()][-1]
+    if rest := path.get("path"):
+        return f"/{rest}"[:MAX_PATH_CHARACTERS]
+    try:
+        asked = parse_query(query).first("path")
+    except MalformedRequest:
+        return None
+    return asked[:MAX_PATH_CHARACTERS] if asked else None

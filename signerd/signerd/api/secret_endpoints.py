@@ -251,6 +251,7 @@ def list_secret_endpoints(open_secrets: OpenSecrets, now: Callable[[], int]) -> 
         *statuses: int,
         request: type[WireModel] | None = None,
         response: type[WireModel] | None = None,
+        is_expensive: bool = False,
     ) -> Endpoint:
         return Endpoint(
             method,
@@ -263,10 +264,20 @@ def list_secret_endpoints(open_secrets: OpenSecrets, now: Callable[[], int]) -> 
             request=request,
             response=response,
             statuses=(*statuses, *shared),
+            is_expensive=is_expensive,
         )
 
     endpoints = [
-        make("GET", ALL, calls.list, "List", "One directory, or all below a prefix", 200, response=LevelBody),
+        make(
+            "GET",
+            ALL,
+            calls.list,
+            "List",
+            "One directory, or all below a prefix",
+            200,
+            response=LevelBody,
+            is_expensive=True,
+        ),
         make(
             "POST",
             ALL,
