@@ -12,6 +12,7 @@ published.
 
 import argparse
 import json
+import os
 import socket
 import statistics
 import struct
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
@@ -117,8 +119,28 @@ class Asker:
         return count
 
 
-def measure(directory: Path, names: int, changes: int) -> tuple[list[float], list[float]]:
-    """Give the seconds until each change was served, and until it was published."""
+class Figures(NamedTuple):
+    """What the changes took, in seconds.
+
+    Attributes:
+        served: Until each was served.
+        published: Until it was published.
+        cpu: Of the control process for one, the mean.
+    """
+
+    served: list[float]
+    published: list[float]
+    cpu: float
+
+
+def read_cpu_seconds(pid: int) -> float:
+    """Give user and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(directory: Path, names: int, changes: int) -> Figures:
+    """Make changes one after the other."""
     (directory / "zones").mkdir(parents=True)
     (directory / "zones" / f"{ZONE}.zone").write_text(generate_bulk_zone(ZONE + ".", names))
     daemon = DaemonProcess(directory, options="responders:\n  count: 2\n", script=SCRIPT)
@@ -128,7 +150,11 @@ def measure(directory: Path, names: int, changes: int) -> tuple[list[float], lis
         changer, asker = Changer(directory / "edits.sock"), Asker(daemon.port)
         served: list[float] = []
         published: list[float] = []
+        assert daemon.process is not None
+        cpu = 0.0
         for number in range(changes + 3):
+            if number == 3:
+                cpu = read_cpu_seconds(daemon.process.pid)
             owner = f"change{number // 3}"
             address = None if number % 3 == 2 else (192, 0, 2, number % 250 + 1)
             name = parse_name(owner, ORIGIN)
@@ -150,8 +176,9 @@ def measure(directory: Path, names: int, changes: int) -> tuple[list[float], lis
             if number >= 3:  # the first ones find nothing remembered
                 served.append(passed)
                 published.append(seconds_published)
+        cpu = (read_cpu_seconds(daemon.process.pid) - cpu) / changes
         daemon.stop()
-        return served, published
+        return Figures(served, published, cpu)
     finally:
         daemon.end()
 
@@ -167,14 +194,16 @@ def main() -> None:
     parser.add_argument("--names", default="100,100000", help="sizes of zones, with commas between")
     parser.add_argument("--changes", type=int, default=200)
     arguments = parser.parse_args()
-    print("| Names | Served: p50 | p99 | longest | Published: p50 | p99 |\n|---|---|---|---|---|---|")
+    print("| Names | Served: p50 | p99 | longest | Published: p50 | p99 | CPU of the control process |")
+    print("|---|---|---|---|---|---|---|")
     for names in arguments.names.split(","):
         with tempfile.TemporaryDirectory() as directory:
-            served, published = measure(Path(directory), int(names), arguments.changes)
+            served, published, cpu = measure(Path(directory), int(names), arguments.changes)
         cells = [
             *(find_percentile(served, percent) for percent in (50, 99)),
             1000 * max(served),
             *(find_percentile(published, percent) for percent in (50, 99)),
+            1000 * cpu,
         ]
         row = " | ".join(f"{cell:.0f} ms" for cell in cells)
         print(f"| {int(names):,} | {row} |", flush=True)
