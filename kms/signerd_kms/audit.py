@@ -1,8 +1,9 @@
 """Audit events. The KMS says what happened; the sink decides how it is kept."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sqlalchemy import Connection
 
@@ -45,9 +46,33 @@ class AuditEvent:
     details: Mapping[str, str | int] = field(default_factory=lambda: NO_DETAILS)
 
 
+class Gathered(Protocol):
+    """Events of a transaction under way that are not in the database yet."""
+
+    def __len__(self) -> int:
+        """Say how many there are."""
+        ...
+
+    def forget(self, since: int) -> None:
+        """Drop those from a number on: the work that recorded them was undone."""
+        ...
+
+
 class AuditSink(Protocol):
     """Stores events inside the transaction of what they record."""
 
     def record(self, connection: Connection, event: AuditEvent) -> None:
         """Store an event. The caller commits; raise anything to make the caller drop its result."""
+        ...
+
+
+@runtime_checkable
+class GatheringSink(AuditSink, Protocol):
+    """Stores the events of many who share a transaction together, which costs less."""
+
+    def gather(self, connection: Connection) -> AbstractContextManager[Gathered]:
+        """Keep what this thread records in a transaction until the block ends, and store it then.
+
+        What goes wrong at storing is raised there; the transaction must not be committed.
+        """
         ...

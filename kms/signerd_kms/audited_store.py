@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from signerd_kms.attribution import Attribution
-from signerd_kms.audit import NO_DETAILS, AuditEvent, AuditSink
+from signerd_kms.audit import NO_DETAILS, AuditEvent, AuditSink, GatheringSink
 from signerd_kms.clock import Clock
 from signerd_kms.errors import AuditNotWritten, KmsError, StoreUnavailable
 from signerd_kms.group_commit import GroupCommit
@@ -35,7 +35,7 @@ class AuditedStore:
 
     def __init__(self, engine: Engine, clock: Clock, audit: AuditSink) -> None:
         self._engine = engine
-        self._writer = GroupCommit(engine)
+        self._writer = GroupCommit(engine, audit.gather if isinstance(audit, GatheringSink) else None)
         self._held = _Held()
         self._clock = clock
         self._audit = audit

@@ -3,16 +3,19 @@
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from signerd_kms.audit import Gathered
 from signerd_kms.errors import StoreUnavailable
 
 MAX_GROUP = 64  # bounds how long the first caller of a group waits for the statements of the others
 
 T = TypeVar("T")
+Gather = Callable[[Connection], AbstractContextManager[Gathered]]
 
 
 class _Job:
@@ -34,8 +37,15 @@ class GroupCommit:
     meanwhile wait, and one of them leads the next. Work must be short and must not call `write` itself.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, gather: Gather | None = None) -> None:
+        """Do nothing yet.
+
+        Args:
+            engine: Of the database.
+            gather: Keeps the audit events of a group, to store them together before the commit.
+        """
         self._engine = engine
+        self._gather = gather or _gather_nothing
         self._changed = threading.Condition()
         self._waiting: deque[_Job] = deque()
         self._is_led = False
@@ -83,16 +93,38 @@ class GroupCommit:
 
     def _commit(self, group: list[_Job]) -> None:
         try:
-            with self._engine.begin() as connection:
+            with self._engine.begin() as connection, self._gather(connection) as gathered:
                 for job in group:
+                    before = len(gathered)
                     _run(connection, job)
+                    if job.error is not None:
+                        gathered.forget(before)
         except SQLAlchemyError as error:
-            for job in group:  # one instance each: a raised exception belongs to one thread
-                job.result = None
-                job.error = StoreUnavailable(f"the database did not commit: {_describe(error)}")
-                job.error.__cause__ = error
+            _fail(group, f"the database did not commit: {_describe(error)}", error)
+        except Exception as error:  # nobody's own: those are handed on
+            _fail(group, f"the audit events were not stored: {type(error).__name__}", error)
         for job in group:
             job.done = True
+
+
+def _fail(group: list[_Job], reason: str, cause: Exception) -> None:
+    for job in group:  # one instance each: a raised exception belongs to one thread
+        job.result = None
+        job.error = StoreUnavailable(reason)
+        job.error.__cause__ = cause
+
+
+class _NothingGathered:
+    def __len__(self) -> int:
+        return 0
+
+    def forget(self, since: int) -> None:
+        pass
+
+
+def _gather_nothing(connection: Connection) -> AbstractContextManager[Gathered]:
+    del connection
+    return nullcontext(_NothingGathered())
 
 
 def _run(connection: Connection, job: _Job) -> None:

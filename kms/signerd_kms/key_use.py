@@ -148,7 +148,7 @@ class KeyUse:
     def use_and_store(
         self,
         scope: Scope,
-        identity: KeyIdentity,
+        identity: KeyIdentity | Key,
         use: Use[T],
         store: Callable[[Connection, T], R],
         *,
@@ -180,9 +180,22 @@ class KeyUse:
         return kept[0]
 
     def use_all(
-        self, scope: Scope, identity: KeyIdentity | Key, uses: Sequence[Use[T]], *, by: Attribution
+        self,
+        scope: Scope,
+        identity: KeyIdentity | Key,
+        uses: Sequence[Use[T]],
+        *,
+        by: Attribution,
+        store: Callable[[Connection], None] | None = None,
     ) -> list[T | KmsError]:
         """Perform up to 256 uses of one key; each has its own result or refusal, and its own audit event.
+
+        Args:
+            scope: Where the key lives.
+            identity: The key, as for `use`.
+            uses: What to do.
+            by: Who asks.
+            store: Stores more in the transaction of the audit events, as that of `use_and_store`.
 
         Raises:
             InvalidRequest: There are none, or too many.
@@ -190,7 +203,13 @@ class KeyUse:
         """
         if not 1 <= len(uses) <= MAX_ITEMS:
             raise InvalidRequest(f"a batch has 1 to {MAX_ITEMS} items, not {len(uses)}")
-        return self._perform(scope, identity, uses, by, _keep_nothing)
+
+        def keep(connection: Connection, results: object) -> None:
+            del results
+            if store is not None:
+                store(connection)
+
+        return self._perform(scope, identity, uses, by, keep)
 
     def _perform(
         self,
@@ -269,10 +288,6 @@ class KeyUse:
                 except UnwrapFailed as error:  # a refusal like any other: it is to be in the audit
                     keks[generation] = error
         return OpenKey(key, hierarchy, self._budget, stored, keks, zones)
-
-
-def _keep_nothing(connection: Connection, results: object) -> None:
-    del connection, results
 
 
 def _attempt(opened: OpenKey, use: Use[T]) -> Done[T] | KmsError:

@@ -85,6 +85,7 @@ class Kms:
         use = KeyUse(self.custodian, NonceBudget(store))
         self.use = use.use
         self.use_all = use.use_all
+        self.use_and_store = use.use_and_store
 
         operations = KeyOperations(self.custodian, use)
         self.encrypt = operations.encrypt

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
+from sqlalchemy import Connection
+
 from signerd.api import platform_parts as parts
 from signerd.api.access import Identity, Presented
 from signerd.api.application import AdminParts
@@ -112,6 +114,10 @@ class PlatformParts:
     def record_request(self, record: RequestRecord) -> None:
         """Store the audit entry of a request."""
         self._open_custody().requests.record_request(record)
+
+    def append_request(self, connection: Connection, record: RequestRecord) -> None:
+        """Store the audit entry of a request in a transaction of its handler."""
+        self._open_custody().requests.append_request(connection, record)
 
     def search_audit(self, organisation: str, wanted: AuditFilter, *, page: int, limit: int) -> AuditPage:
         """Find entries of an organisation's audit log."""

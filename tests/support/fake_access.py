@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
 from signerd.api.access import Identity, PairPresented, Presented
 from signerd.api.dns_backend import DnsBackend
 from signerd.api.errors import PartNotAvailable
@@ -109,6 +111,10 @@ class FakeServer(FakeAccess):
         if self.audit_error is not None:
             raise self.audit_error
         self.records.append(record)
+
+    def append_request(self, connection: Connection, record: RequestRecord) -> None:
+        del connection
+        self.record_request(record)
 
     def open_kms(self) -> KmsBackend:
         raise PartNotAvailable("this server has no KMS")

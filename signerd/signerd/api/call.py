@@ -1,10 +1,11 @@
 """What a handler is given: one request that passed the checks every call has in common."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel
+from sqlalchemy import Connection
 from starlette.datastructures import Headers
 
 from signerd.api.json_body import read_model, require_json
@@ -51,6 +52,9 @@ class Call:
         query: Parameters after the question mark.
         headers: By name in any case.
         body: As it came; `read` gives its meaning.
+        record: Stores the audit entry of the request with a status of success in a transaction of the
+            handler's own, so that one commit does for both. Once that is committed the reply says so; if it
+            is not, whatever became of the request gets its entry as ever.
     """
 
     request_id: str
@@ -64,6 +68,7 @@ class Call:
     query: Query
     headers: Headers
     body: bytes
+    record: Callable[[Connection, int], None]
 
     @property
     def organisation(self) -> Organisation:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import trio
+from sqlalchemy import Connection
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
@@ -166,15 +167,19 @@ class Dispatcher:
     def _serve(self, incoming: _Incoming) -> _Outgoing:
         """Do all of it in one worker thread: a change of threads costs more than most calls."""
         progress = _Progress()
+        is_recorded = False
         try:
             reply = self._handle(incoming, progress)
             body = b"" if reply.body is None else encode_json(reply.body)
             outgoing = _Outgoing(reply.status, body, reply.headers)
+            is_recorded = reply.is_recorded
         except COMPONENT_ERRORS as error:
             outgoing = _describe(error, incoming.request_id)
         except Exception:
             logger.exception("request %s", incoming.request_id)
             outgoing = _make_error(500, INTERNAL_ERROR, INTERNAL_CODE, incoming.request_id)
+        if is_recorded:
+            return outgoing
         try:
             self._record(incoming, progress, outgoing.status)
         except Exception as error:  # whatever it was: what is not recorded does not leave
@@ -202,6 +207,12 @@ class Dispatcher:
         presented = read_credential(incoming.headers.getlist("Authorization"))
         with self._access.hold():
             identity, query, rights = self._admit(incoming, endpoint, presented, progress)
+
+            def record(connection: Connection, status: int) -> None:
+                made = self._make_record(incoming, progress, status)
+                if made is not None:
+                    self._audit.append_request(connection, made)
+
             call = Call(
                 incoming.request_id,
                 identity.principal,
@@ -214,6 +225,7 @@ class Dispatcher:
                 query,
                 incoming.headers,
                 incoming.body,
+                record,
             )
             if not endpoint.is_expensive:
                 return endpoint.handle(call)
@@ -265,35 +277,38 @@ class Dispatcher:
 
     def _record(self, incoming: _Incoming, progress: _Progress, status: int) -> None:
         """Keep an audit entry if the request concerned an organisation, whatever came of it."""
+        made = self._make_record(incoming, progress, status)
+        if made is not None:
+            self._audit.record_request(made)
+
+    def _make_record(self, incoming: _Incoming, progress: _Progress, status: int) -> RequestRecord | None:
         endpoint = incoming.match.endpoint
         if not isinstance(endpoint, Endpoint) or endpoint.scope is ScopeRule.PERSONAL:
-            return
+            return None
         if progress.organisation is not None:
             organisation = progress.organisation.identity
         else:
             named = self._name_organisation(incoming.headers)
             if named is None:
-                return
+                return None
             organisation = named
-        self._audit.record_request(
-            RequestRecord(
-                organisation=organisation,
-                principal=progress.identity.principal if progress.identity else None,
-                credential=progress.identity.credential if progress.identity else None,
-                request_id=incoming.request_id,
-                method=incoming.method,
-                path=incoming.path[:MAX_PATH_CHARACTERS],
-                query_names=_name_parameters(incoming.query),
-                status=status,
-                duration_microseconds=round((time.perf_counter() - incoming.started) * 1e6),
-                address=incoming.address,
-                headers=select_safe_headers(incoming.headers),
-                action=endpoint.action,
-                description=endpoint.summary,
-                resource_type=endpoint.resource_type,
-                resource=name_resource(endpoint, incoming.match.path, incoming.query),
-                project=progress.project.identity if progress.project else None,
-            )
+        return RequestRecord(
+            organisation=organisation,
+            principal=progress.identity.principal if progress.identity else None,
+            credential=progress.identity.credential if progress.identity else None,
+            request_id=incoming.request_id,
+            method=incoming.method,
+            path=incoming.path[:MAX_PATH_CHARACTERS],
+            query_names=_name_parameters(incoming.query),
+            status=status,
+            duration_microseconds=round((time.perf_counter() - incoming.started) * 1e6),
+            address=incoming.address,
+            headers=select_safe_headers(incoming.headers),
+            action=endpoint.action,
+            description=endpoint.summary,
+            resource_type=endpoint.resource_type,
+            resource=name_resource(endpoint, incoming.match.path, incoming.query),
+            project=progress.project.identity if progress.project else None,
         )
 
     def _name_organisation(self, headers: Headers) -> str | None:

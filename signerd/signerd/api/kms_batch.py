@@ -2,22 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from sqlalchemy import Connection
 
 from signerd.api.call import Call
 from signerd.api.error_response import describe_error
 from signerd.api.errors import ApiError, BodyTooLarge, InvalidBody
-from signerd.api.kms_backend import OpenKms, find_key, find_place
+from signerd.api.kms_backend import OpenKms, Place, find_key, find_place
 from signerd.api.reply import JsonValue, Reply
 from signerd.api.route import DEFAULT_BODY_OCTETS
 from signerd.api.wire import WireModel
 from signerd_kms.errors import InvalidRequest, KmsError
+from signerd_kms.key import Key
 from signerd_kms.key_use import MAX_ITEMS, Use
 
 ItemT = TypeVar("ItemT", bound=WireModel)
 RequestT = TypeVar("RequestT", bound=WireModel)
 T = TypeVar("T")
 Json = dict[str, JsonValue]
+SUCCESS: Final = 200
 
 
 class ItemErrorBody(WireModel):
@@ -59,17 +63,23 @@ class KeyCall(Generic[RequestT, ItemT, T]):
             if single is None:
                 raise InvalidBody("the body has neither what to work on nor items")
             use = self.build(single)
-            return Reply(body=self.render(place.kms.use(place.scope, key, use, by=call.attribution)))
+
+            def keep(connection: Connection, made: T) -> T:
+                call.record(connection, SUCCESS)
+                return made
+
+            made = place.kms.use_and_store(place.scope, key, use, keep, by=call.attribution)
+            return Reply(SUCCESS, self.render(made), is_recorded=True)
         if single is not None:
             raise InvalidBody("items: must stand alone")
         if not 1 <= len(items) <= MAX_ITEMS:
             raise InvalidRequest(f"a batch has 1 to {MAX_ITEMS} items, not {len(items)}")
         built = [self._build(item) for item in items]
         uses = [use for use in built if isinstance(use, Use)]
-        outcomes = iter(place.kms.use_all(place.scope, key, uses, by=call.attribution) if uses else ())
+        outcomes = iter(self._use_all(place, key, uses, call) if uses else ())
         results: list[JsonValue] = []
-        for made in built:
-            outcome = next(outcomes) if isinstance(made, Use) else made
+        for item in built:
+            outcome = next(outcomes) if isinstance(item, Use) else item
             if isinstance(outcome, ApiError | KmsError):
                 described = describe_error(outcome)
                 refusal: Json = {
@@ -80,7 +90,13 @@ class KeyCall(Generic[RequestT, ItemT, T]):
                 results.append({"error": refusal})
             else:
                 results.append(self.render(outcome))
-        return Reply(body={"items": results})
+        return Reply(SUCCESS, {"items": results}, is_recorded=bool(uses))
+
+    def _use_all(self, place: Place, key: Key, uses: Sequence[Use[T]], call: Call) -> list[T | KmsError]:
+        def keep(connection: Connection) -> None:
+            call.record(connection, SUCCESS)  # whatever became of single items
+
+        return place.kms.use_all(place.scope, key, uses, by=call.attribution, store=keep)
 
     def _build(self, item: ItemT) -> Use[T] | ApiError | KmsError:
         try:

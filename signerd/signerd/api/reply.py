@@ -16,11 +16,14 @@ class Reply:
         status: Of success; errors are raised.
         body: Any JSON; None sends no body at all.
         headers: Beside Content-Type and those that every response has.
+        is_recorded: Whether the handler has committed the audit entry of the request with this status, by
+            `Call.record`.
     """
 
     status: int = 200
     body: JsonValue | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
+    is_recorded: bool = False
 
 
 def encode_json(value: JsonValue) -> bytes:

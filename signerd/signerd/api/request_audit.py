@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from sqlalchemy import Connection
 from starlette.datastructures import Headers
 
 from signerd.api.errors import MalformedRequest
@@ -32,6 +33,10 @@ class RequestAudit(Protocol):
         Raises:
             Exception: It is not stored; the response must not leave.
         """
+        ...
+
+    def append_request(self, connection: Connection, record: RequestRecord) -> None:
+        """Store a record of success in a transaction that the caller commits."""
         ...
 
 

@@ -1,6 +1,8 @@
 """The audit log in the database: a hash chain for each organisation and one for the instance."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -37,12 +39,41 @@ _ADD_ENTRY: Final = insert(audit_entries)
 class AuditLog:
     """An audit sink that keeps events in the tables."""
 
+    def __init__(self) -> None:
+        self._gathering = _Gathering()
+
     def record(self, connection: Connection, event: AuditEvent) -> None:
         """Append an event to the chain of its organisation; the caller commits."""
-        self.append(connection, make_entry(event))
+        self.add(connection, make_entry(event))
+
+    def add(self, connection: Connection, entry: AuditEntry) -> None:
+        """Append an entry to the chain of its organisation, or at the end of `gather`; the caller commits."""
+        gathering = self._gathering
+        if gathering.connection is connection:
+            encode_canonical(
+                entry.render()
+            )  # what cannot be stored fails here, not others who share a commit
+            gathering.entries.append(entry)
+        else:
+            self.append(connection, entry)
+
+    @contextmanager
+    def gather(self, connection: Connection) -> Generator["GatheredEntries"]:
+        """Keep what this thread adds in a transaction until the block ends, and append it then."""
+        gathering = self._gathering
+        gathering.connection, gathering.entries = connection, []
+        try:
+            yield GatheredEntries(gathering.entries)
+            chains: dict[str, list[AuditEntry]] = {}
+            for entry in gathering.entries:
+                chains.setdefault(entry.organisation or INSTANCE_CHAIN, []).append(entry)
+            for chain, entries in chains.items():
+                _append_all(connection, chain, entries)
+        finally:
+            gathering.connection, gathering.entries = None, []
 
     def append(self, connection: Connection, entry: AuditEntry, chain: str | None = None) -> ChainHead:
-        """Append an entry; the caller commits.
+        """Append an entry at once; the caller commits.
 
         Args:
             connection: Inside a write transaction.
@@ -52,17 +83,46 @@ class AuditLog:
         Returns:
             The new head.
         """
-        chain = chain or entry.organisation or INSTANCE_CHAIN
-        stored = read_head(connection, chain)
-        head = stored or ChainHead(0, compute_first_hash(chain))
+        return _append_all(connection, chain or entry.organisation or INSTANCE_CHAIN, [entry])
+
+
+class _Gathering(threading.local):
+    """What a thread gathers."""
+
+    connection: Connection | None = None
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+
+
+class GatheredEntries:
+    """Entries of a transaction under way that are not appended yet."""
+
+    def __init__(self, entries: list[AuditEntry]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        """Say how many there are."""
+        return len(self._entries)
+
+    def forget(self, since: int) -> None:
+        """Drop those from a number on."""
+        del self._entries[since:]
+
+
+def _append_all(connection: Connection, chain: str, entries: Sequence[AuditEntry]) -> ChainHead:
+    """Append entries to a chain, which is read and moved once."""
+    stored = read_head(connection, chain)
+    head = stored or ChainHead(0, compute_first_hash(chain))
+    rows: list[dict[str, object]] = []
+    for entry in entries:
         sequence = head.sequence + 1
         event_id = new_identity("ev")
         record = encode_canonical(
             {**entry.render(), "chain": chain, "event_id": event_id, "sequence": sequence}
         )
-        new = compute_next_hash(head.hash, record)
-        connection.execute(
-            _ADD_ENTRY,
+        head = ChainHead(sequence, compute_next_hash(head.hash, record), head.start)
+        rows.append(
             {
                 "chain": chain,
                 "sequence": sequence,
@@ -76,14 +136,17 @@ class AuditLog:
                 "status": entry.status,
                 "description": entry.description,
                 "record": record,
-                "hash": new,
-            },
+                "hash": head.hash,
+            }
         )
-        if stored is None:
-            connection.execute(insert(audit_heads), {"chain": chain, "sequence": sequence, "hash": new})
-        else:
-            connection.execute(_MOVE_HEAD, {"name": chain, "sequence": sequence, "hash": new})
-        return ChainHead(sequence, new, head.start)
+    connection.execute(_ADD_ENTRY, rows)
+    if stored is None:
+        connection.execute(
+            insert(audit_heads), {"chain": chain, "sequence": head.sequence, "hash": head.hash}
+        )
+    else:
+        connection.execute(_MOVE_HEAD, {"name": chain, "sequence": head.sequence, "hash": head.hash})
+    return head
 
 
 def list_chains(connection: Connection) -> list[str]:

@@ -34,6 +34,10 @@ class RequestLog:
             entries.append(make_request_entry(record, now))
         self._append(entries)
 
+    def append_request(self, connection: Connection, record: RequestRecord) -> None:
+        """Store a record of success in a transaction that the caller commits."""
+        self._audit.add(connection, make_request_entry(record, self._clock.now()))
+
     def flush(self) -> None:
         """Store how many refusals were left out in minutes that are over."""
         now = self._clock.now()
@@ -45,6 +49,6 @@ class RequestLog:
 
         def append(connection: Connection) -> None:
             for entry in entries:
-                self._audit.append(connection, entry)
+                self._audit.add(connection, entry)
 
         self._store.write(append)

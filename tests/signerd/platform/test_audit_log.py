@@ -104,3 +104,43 @@ def test_canonical_json_is_sorted_and_tight() -> None:
     assert encode_canonical({"b": {"z": 1, "a": None}, "a": "é", "c": True}) == (
         '{"a":"é","b":{"a":null,"z":1},"c":true}'.encode()
     )
+
+
+def test_what_is_gathered_is_chained_at_the_end_without_what_was_undone(world: World) -> None:
+    log = AuditLog()
+    with world.engine.begin() as connection, log.gather(connection) as gathered:
+        log.record(connection, AuditEvent(1, "kms.sign", True, CHAIN, details={"n": 1}))
+        log.record(connection, AuditEvent(1, "kms.seal", True, None))
+        kept = len(gathered)
+        log.record(connection, AuditEvent(1, "kms.undone", True, CHAIN))
+        gathered.forget(kept)
+        log.record(connection, AuditEvent(1, "kms.sign", True, CHAIN, details={"n": 2}))
+        assert list_chains(connection) == []
+    with world.engine.begin() as connection:
+        log.record(connection, AuditEvent(2, "kms.sign", True, CHAIN))  # nothing is gathered any more
+        actions = connection.execute(text("SELECT action FROM audit_entries ORDER BY chain, sequence"))
+        assert list(actions.scalars()) == ["kms.seal", "kms.sign", "kms.sign", "kms.sign"]
+        assert [verify_chain(connection, chain).sequence for chain in list_chains(connection)] == [1, 3]
+
+
+def test_what_cannot_be_stored_fails_where_it_is_recorded(world: World) -> None:
+    log = AuditLog()
+    with world.engine.begin() as connection, log.gather(connection) as gathered:
+        with pytest.raises(UnicodeEncodeError):
+            log.record(connection, AuditEvent(1, "kms.create", True, CHAIN, details={"name": "\ud800"}))
+        assert len(gathered) == 0
+
+
+def test_entries_of_a_group_that_does_not_commit_are_forgotten(world: World) -> None:
+    log = AuditLog()
+
+    def fail() -> None:
+        with world.engine.begin() as connection, log.gather(connection):
+            log.record(connection, AuditEvent(1, "kms.sign", True, CHAIN))
+            raise ValueError("undone")
+
+    with pytest.raises(ValueError, match="undone"):
+        fail()
+    with world.engine.begin() as connection:
+        log.record(connection, AuditEvent(1, "kms.sign", True, CHAIN))
+        assert verify_chain(connection, CHAIN).sequence == 1
