@@ -27,6 +27,7 @@ from signerd.control.responder_pool import (
 )
 from signerd.custody import Acknowledged, CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
+from signerd.dnssec_desk import DnssecDesk
 from signerd.event_log import EventLog
 from signerd.garbage import look_for_cycles_seldom
 from signerd.key_care import KeyCare
@@ -160,6 +161,7 @@ class Daemon:
         self._events = EventLog(self._holder, clock, on_stage)
         self._progress = TerminalProgress(clock)
         self._api_zones = ApiZones(config, self._holder)
+        self._dnssec = DnssecDesk(self._holder, config.dnssec, self._wake_from_thread)
         self._workshop = ZoneWorkshop(
             config,
             clock,
@@ -167,8 +169,11 @@ class Daemon:
             self._events.record,
             self._progress.report,
             _count_cores(),
+            dnssec=self._dnssec,
             api_zones=self._api_zones,
+            signing_log=self._dnssec,
         )
+        self._delegation_care = self._dnssec.make_care(clock.now)
         self._keys = KeyDesk(self._holder, self._workshop.forget_keys)
         self._expirations = ExpirationCache()
         self._addresses = choose_addresses(
@@ -205,6 +210,15 @@ class Daemon:
         pipeline = self._workshop.make_pipeline(entry)
         return ZoneKeeper(pipeline, self._clock, self._work, self._announce_version, self._checks)
 
+    def _wake_from_thread(self, name: Name) -> None:
+        """Have a zone signed anew soon; called in a worker thread of the event loop."""
+
+        def wake() -> None:
+            if (keeper := self._fleet.keepers.get(name)) is not None:
+                keeper.wake(read_file=False)
+
+        trio.from_thread.run_sync(wake)
+
     async def _announce_version(self, keeper: ZoneKeeper) -> None:
         published = keeper.state.published
         assert published is not None  # noqa: S101  # it was just published
@@ -230,6 +244,7 @@ class Daemon:
                 nursery.start_soon(self._keep_clock_mark)
                 nursery.start_soon(self._keep_audit)
                 nursery.start_soon(self._key_care.run)
+                nursery.start_soon(self._delegation_care.run)
                 nursery.start_soon(self._reload_on_hangup)
                 nursery.start_soon(serve_lines, commands, self._make_command_server().serve)
                 await self._start_admin(nursery)
@@ -240,7 +255,7 @@ class Daemon:
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
         served = make_served_zones(self._config, FleetPublisher(self._fleet))
-        parts = make_admin_parts(self._holder, self._clock, self._config.kms, self, served)
+        parts = make_admin_parts(self._holder, self._clock, self._config.kms, self, served, self._dnssec)
         self._admin = await start_admin(nursery, parts, self._config.admin)
 
     def list_reasons(self) -> Sequence[str]:

@@ -9,6 +9,7 @@ from signerd.api import platform_parts as parts
 from signerd.api.access import Identity, Presented
 from signerd.api.application import AdminParts
 from signerd.api.dns_backend import DnsBackend
+from signerd.api.dnssec_endpoints import DnssecBackend, find_place
 from signerd.api.errors import PartNotAvailable
 from signerd.api.health import Readiness
 from signerd.api.kms_backend import KmsBackend
@@ -16,9 +17,10 @@ from signerd.api.kms_summary import KmsSummary
 from signerd.api.platform_backend import PlatformBackend
 from signerd.api.secret_backend import SecretsBackend
 from signerd.clock import Clock
-from signerd.config.options import Kms
+from signerd.config.options import Dnssec, Kms
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
 from signerd.dns_zones.publisher import ServedZones
+from signerd.dnssec_desk import DnssecDesk
 from signerd.platform.audit_search import AuditFilter, AuditPage
 from signerd.platform.gate import Gate
 from signerd.platform.https_fetch import HttpsFetcher
@@ -34,7 +36,15 @@ from signerd_secrets.secrets_manager import SecretsManager
 class PlatformParts:
     """Hands each call on to the platform's parts; a 503 as long as there are none."""
 
-    def __init__(self, holder: CustodyHolder, clock: Clock, options: Kms, served: ServedZones) -> None:
+    def __init__(
+        self,
+        holder: CustodyHolder,
+        clock: Clock,
+        options: Kms,
+        served: ServedZones,
+        dnssec: DnssecDesk | None = None,
+    ) -> None:
+        self._dnssec = dnssec or DnssecDesk(holder, Dnssec(), lambda _: None)
         self._served = served
         self._holder = holder
         self._clock = clock
@@ -107,6 +117,11 @@ class PlatformParts:
         custody = self._open_custody()
         return DnsBackend(custody.store, self._served, custody.platform.organisation)
 
+    def open_dnssec(self) -> DnssecBackend:
+        """Give what the calls about DNSSEC work with."""
+        self._open_custody()
+        return DnssecBackend(self._dnssec.open(), lambda call, verb: find_place(self.open_dns(), call, verb))
+
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
         """Count keys in each region."""
         return self._open().summarise(organisation, project)
@@ -125,10 +140,15 @@ class PlatformParts:
 
 
 def make_admin_parts(
-    holder: CustodyHolder, clock: Clock, options: Kms, readiness: Readiness, served: ServedZones
+    holder: CustodyHolder,
+    clock: Clock,
+    options: Kms,
+    readiness: Readiness,
+    served: ServedZones,
+    dnssec: DnssecDesk | None = None,
 ) -> AdminParts:
     """Join what the API needs."""
-    parts = PlatformParts(holder, clock, options, served)
+    parts = PlatformParts(holder, clock, options, served, dnssec)
     return AdminParts(
         access=parts,
         audit=parts,
@@ -140,4 +160,5 @@ def make_admin_parts(
         secrets=parts.open_secrets,
         dns=parts.open_dns,
         now=clock.now,
+        dnssec=parts.open_dnssec,
     )

@@ -14,6 +14,7 @@ from signerd.api.call import Call
 from signerd.api.dnssec_endpoints import DnssecBackend
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
+from signerd.platform.rights import DNS_ZONE
 from signerd.zone_dnssec.errors import DnssecZoneUnknown
 from signerd.zone_dnssec.management import DnssecManagement, Order
 from signerd.zone_dnssec.settings import ZonePlace
@@ -30,12 +31,13 @@ class ZoneTable:
         self.zones.append(zone)
         return zone
 
-    def find(self, call: Call) -> ZonePlace:
+    def find(self, call: Call, verb: str) -> ZonePlace:
         project = None if call.project is None else call.project.identity
         for zone in self.zones:
             if (zone.organisation, zone.project) == (call.organisation.identity, project) and call.path[
                 "zone"
             ] in (zone.identity, zone.text):
+                call.rights.require(DNS_ZONE, verb, zone.identity)
                 return zone
         raise DnssecZoneUnknown
 

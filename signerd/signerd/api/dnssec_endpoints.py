@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from signerd.api.call import Call
+from signerd.api.dns_backend import DnsBackend, find_for
 from signerd.api.dnssec_views import DnssecBody, render_status
 from signerd.api.errors import InvalidBody, PartNotAvailable
 from signerd.api.reply import Reply
@@ -20,8 +21,8 @@ from signerd_kms.key import Key
 
 PATH: Final = "/v1/dns/zones/{zone}/dnssec"
 
-FindZone = Callable[[Call], ZonePlace]
-"""Finds the zone that a path names by identity or name in the scope of the call; raises if there is none."""
+FindZone = Callable[[Call, str], ZonePlace]
+"""Finds the zone that a path names by identity or name in the scope of the call, and checks a right on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,21 @@ class _DnssecCalls:
 
     def _find(self, call: Call, verb: str) -> tuple[DnssecBackend, ZonePlace]:
         backend = self._open()
-        zone = backend.find_zone(call)
-        call.rights.require(DNS_ZONE, verb, zone.identity)
-        return backend, zone
+        return backend, backend.find_zone(call, verb)
+
+
+def find_place(dns: DnsBackend, call: Call, verb: str) -> ZonePlace:
+    """Find the zone of a call among those of the API.
+
+    Raises:
+        DnsZoneUnknown: There is none in the scope.
+        Forbidden: The verb is not allowed on it.
+        ZoneReadOnly: It is kept in a file, and signed by its policy.
+    """
+    found = find_for(dns, call, verb)
+    found.require_writable()
+    zone = found.zone
+    return ZonePlace(zone.identity, zone.text, zone.scope.organisation, zone.scope.project)
 
 
 def list_dnssec_endpoints(open_dnssec: OpenDnssec) -> list[Endpoint]:

@@ -13,6 +13,7 @@ from signerd.dns_zones.zone_name import read_zone_name
 from signerd.platform.change import Change
 from signerd.platform.described import Described, Description
 from signerd.platform.rights import DNS_ZONE
+from signerd.zone_dnssec.settings import forget_zone
 from signerd_kms.slug import make_slug
 
 PREFIX: Final = "dnsz"
@@ -150,6 +151,7 @@ def delete_zone(change: Change, zone: DnsZone) -> None:
     current = find_zone(change.connection, zone.scope, zone.identity)
     for table in (dns_change_sets, dns_records):
         change.connection.execute(delete(table).where(table.c.zone == current.identity))
+    forget_zone(change.connection, current.text)
     change.connection.execute(delete(dns_zones).where(dns_zones.c.identity == current.identity))
     change.connection.execute(delete(dns_zone_removals).where(dns_zone_removals.c.name == current.text))
     change.connection.execute(insert(dns_zone_removals).values(name=current.text, at=change.now))

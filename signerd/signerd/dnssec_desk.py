@@ -1,0 +1,105 @@
+"""Joins DNSSEC of the zones of the API to the pipelines that sign them and to the database."""
+
+import logging
+import random
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from signerd.config.options import Dnssec
+from signerd.custody import CustodyHolder, CustodyUnavailable
+from signerd.delegation.delegation_state import ProbePlan
+from signerd.delegation.parent_probe import ParentProbe, ProbeOptions, ServerAddress
+from signerd.dns.name import Name
+from signerd.zone_dnssec.delegation_care import DelegationCare
+from signerd.zone_dnssec.management import DnssecManagement, Order
+from signerd.zones.pipeline import SigningImpossible
+from signerd.zones.zone_list import Source, ZoneEntry
+from signerd_kms.errors import KmsError
+
+logger = logging.getLogger(__name__)
+
+
+class DnssecDesk:
+    """Which zones are signed, and what is told of them. Blocks: for worker threads."""
+
+    def __init__(self, holder: CustodyHolder, options: Dnssec, on_change: Callable[[Name], None]) -> None:
+        """Do nothing yet.
+
+        Args:
+            holder: Opens the database and the KMS.
+            options: As configured.
+            on_change: Told, in worker threads, the apex of a zone that is to be signed otherwise.
+        """
+        self._holder = holder
+        self._options = options
+        self._on_change = on_change
+
+    def open(self) -> DnssecManagement:
+        """Give what manages DNSSEC.
+
+        Raises:
+            CustodyUnavailable: The database is not open.
+        """
+        custody = self._holder.custody
+        options = self._options
+        plan = ProbePlan(options.probe_interval, options.waiting_probe_interval, options.probe_jitter)
+        return DnssecManagement(
+            custody.store, custody.kms, Order(options.order.value), plan, random.random, self._on_change
+        )
+
+    def find(self) -> DnssecManagement | None:
+        """Give what manages DNSSEC; None while the database is not open."""
+        try:
+            return self.open()
+        except CustodyUnavailable:
+            return None
+
+    def make_care(self, now: Callable[[], int]) -> DelegationCare:
+        """Make the job that asks the parents."""
+        options = self._options
+        probe = ParentProbe(
+            ProbeOptions(
+                tuple(ServerAddress(address.host, address.port) for address in options.resolvers),
+                {
+                    name: tuple(ServerAddress(address.host, address.port) for address in servers)
+                    for name, servers in options.parents.items()
+                },
+                options.probe_timeout,
+                options.probe_attempts,
+            ),
+            now,
+        )
+        return DelegationCare(self.find, probe, min(1.0, options.waiting_probe_interval))
+
+    # For the pipelines
+
+    def is_signed(self, entry: ZoneEntry) -> bool:
+        """Say if the versions of a zone are to be signed: those of files always."""
+        if entry.source is Source.FILE:
+            return True
+        try:
+            return self.open().is_served_signed(entry.text)
+        except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
+            raise SigningImpossible(f"it is not known if zone {entry.text} is signed: {error}") from error
+
+    def is_announced(self, entry: ZoneEntry) -> bool:
+        """Say if CDS and CDNSKEY ask the parent for the DS."""
+        try:
+            return self.open().is_announced(entry.text)
+        except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
+            raise SigningImpossible(f"it is not known what zone {entry.text} announces: {error}") from error
+
+    def note_signed(self, entry: ZoneEntry, at: int) -> None:
+        """Note that a version was signed."""
+        try:
+            self.open().note_signed(entry.text, at)
+        except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
+            logger.warning("zone %s: that it was signed is not noted: %s", entry.text, error)
+
+    def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:
+        """Note that no version could be signed."""
+        try:
+            self.open().note_failed(entry.text, reason, signatures_until)
+        except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
+            logger.warning("zone %s: that it was not signed is not noted: %s", entry.text, error)
