@@ -1,0 +1,196 @@
+"""A zone of a running server under a signed parent of another server, seen by a validating resolver."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Generator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import dns.dnssec
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdata
+import dns.zone
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from dns.rdtypes.ANY.DNSKEY import DNSKEY
+
+from daemon_process import DaemonProcess, run_daemon
+from peers import find_free_port, run_knotd, run_unbound
+from signerd.dnssec.key import DnsKey
+
+ZONE = "/v1/dns/zones/child.parent.test"
+TTL = 1  # seconds, of the DS at the parent: the story goes through several of them
+
+
+@dataclass
+class Parent:
+    """The parent zone, signed here with its own key and served by knotd."""
+
+    directory: Path
+    port: int
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    serial: int = 0
+    pid: int = 0
+
+    @property
+    def file(self) -> Path:
+        return self.directory / "parent.zone"
+
+    @property
+    def dnskey(self) -> DNSKEY:
+        spki = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        rdata = DnsKey.from_spki(spki, 257).rdata
+        return cast("DNSKEY", dns.rdata.from_wire("IN", "DNSKEY", rdata, 0, len(rdata)))
+
+    @property
+    def anchor(self) -> str:
+        key = self.dnskey
+        return f"parent.test. DS {dns.dnssec.make_ds(dns.name.from_text('parent.test.'), key, 'SHA256')}"
+
+    def publish(self, records: list[str]) -> None:
+        """Serve these DS records for the child from now on."""
+        self.serial += 1
+        text = f"""$ORIGIN parent.test.
+$TTL {TTL}
+@ SOA ns.parent.test. h.parent.test. {self.serial} 3600 600 86400 {TTL}
+@ NS ns.parent.test.
+ns A 127.0.0.1
+child NS ns1.child.parent.test.
+ns1.child A 127.0.0.1
+""" + "".join(f"child DS {record}\n" for record in records)
+        zone = dns.zone.from_text(text, "parent.test.", relativize=False)
+        now = int(time.time())
+        dns.dnssec.sign_zone(
+            zone,
+            keys=[(self.key, self.dnskey)],
+            inception=now - 3600,
+            expiration=now + 86400,
+            dnskey_ttl=TTL,
+            deterministic=False,
+        )
+        self.file.write_text(zone.to_text(relativize=False))
+        if self.pid:
+            signal_process(self.pid)
+
+
+def signal_process(pid: int) -> None:
+    """Have knotd read its zone again."""
+    os.kill(pid, signal.SIGHUP)
+
+
+@dataclass
+class World:
+    daemon: DaemonProcess
+    parent: Parent
+    resolver: int
+
+    def call(self, method: str, path: str, body: object | None = None) -> dict[str, object]:
+        report = self.daemon.status()
+        assert report is not None
+        host, _, port = str(report["admin"]).rpartition("@")
+        token = (self.daemon.state / "admin.token").read_text().strip()
+        headers = {"Authorization": f"Token {token}", "X-Organisation-Identity": "local"}
+        url = f"http://{host}:{port}{path}"
+        response = httpx.request(method, url, headers=headers, json=body, trust_env=False, timeout=60)
+        assert response.is_success, response.text
+        return cast("dict[str, object]", response.json()) if response.content else {}
+
+    def wait_until(self, **wanted: object) -> dict[str, object]:
+        """Wait until the status has these members; None for one that is absent."""
+
+        def holds(_: object) -> bool:
+            status = self.call("GET", f"{ZONE}/dnssec")
+            return all(status.get(name) == value for name, value in wanted.items())
+
+        self.daemon.wait_for(holds, 60)
+        return self.call("GET", f"{ZONE}/dnssec")
+
+    def ask(self) -> dns.message.Message:
+        query = dns.message.make_query("www.child.parent.test.", "A", want_dnssec=True)
+        return dns.query.udp(query, "127.0.0.1", port=self.resolver, timeout=10)
+
+    def is_validated(self) -> bool:
+        return bool(self.ask().flags & dns.flags.AD)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Generator[World]:
+    parent = Parent(tmp_path, find_free_port())
+    parent.publish([])
+    options = f"""responders: {{count: 1}}
+dnssec:
+  probe_interval: 1s
+  waiting_probe_interval: 1s
+  parents: {{parent.test: ["127.0.0.1@{parent.port}"]}}
+policies:
+  default: {{dnskey_ttl: 1s}}
+"""
+    with ExitStack() as stack:
+        knotd = stack.enter_context(run_knotd(tmp_path / "knot", {"parent.test": parent.file}, parent.port))
+        parent.pid = knotd.pid
+        daemon = stack.enter_context(run_daemon(tmp_path / "daemon", {}, options))
+        world = World(daemon, parent, find_free_port())
+        world.call("POST", "/v1/dns/zones", {"zoneName": "child.parent.test"})
+        body = {"name": "www", "type": "A", "ttl": 1, "values": ["192.0.2.7"]}
+        world.call("POST", f"{ZONE}/records", body)
+        zones = {"parent.test": parent.port, "child.parent.test": daemon.port}
+        stack.enter_context(run_unbound(tmp_path / "unbound", zones, [parent.anchor], world.resolver))
+        yield world
+
+
+def list_ds(status: dict[str, object]) -> list[str]:
+    return [str(item["record"]) for item in cast("list[dict[str, object]]", status["dsRecords"])]
+
+
+def test_the_ds_comes_changes_and_goes_without_one_servfail(world: World) -> None:
+    codes: list[dns.rcode.Rcode] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            codes.append(world.ask().rcode())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        first = world.call("PUT", f"{ZONE}/dnssec", {"region": "local"})
+        world.daemon.wait_for(lambda _: bool(world.daemon.ask("child.parent.test", "DNSKEY").answer))
+        world.parent.publish(list_ds(first))
+        world.wait_until(dsDelegated=True)
+        world.daemon.wait_for(lambda _: world.is_validated())
+
+        key = world.call("POST", "/v1/kms/local/keys", {"name": "next", "keyType": "ecdsa-p256"})
+        body = {"region": "local", "kmsKeyIdentity": key["identity"]}
+        second = world.call("PUT", f"{ZONE}/dnssec", body)
+        world.daemon.wait_for(
+            lambda _: len(world.daemon.ask("child.parent.test", "DNSKEY").answer[0]) == 3  # both KSKs
+        )
+        world.parent.publish([*list_ds(first), *list_ds(second)])
+        world.wait_until(dsDelegated=True)
+        world.parent.publish(list_ds(second))
+        world.wait_until(outgoingKeyTags=None)
+        world.daemon.wait_for(lambda _: len(world.daemon.ask("child.parent.test", "DNSKEY").answer[0]) == 2)
+        assert world.is_validated()
+
+        world.call("DELETE", f"{ZONE}/dnssec")
+        assert world.call("GET", f"{ZONE}/dnssec")["enabled"] is False
+        assert world.daemon.ask("child.parent.test", "DNSKEY").answer  # signed on
+        world.parent.publish([])
+        world.daemon.wait_for(lambda _: not world.daemon.ask("child.parent.test", "DNSKEY").answer, 60)
+        world.daemon.wait_for(lambda _: not world.is_validated())
+        assert world.call("GET", f"{ZONE}/dnssec") == {"enabled": False, "dsDelegated": False}
+    finally:
+        ended.set()
+        watcher.join()
+    assert len(codes) > 20
+    assert set(codes) == {dns.rcode.NOERROR}
