@@ -21,6 +21,7 @@ _GROUPS: Mapping[str, str] = {  # what is added, and the first words on the comm
     "simulate_command:add_simulate": "simulate",
     "zone_commands:add_zone_commands": "reload forget",
     "api_zone_commands:add_api_zone_commands": "zone",
+    "dnssec_commands:add_dnssec_commands": "dnssec",
     "config_commands:add_config_commands": "config",
     "doctor:add_doctor": "doctor",
     "clock_commands:add_clock_commands": "clock",
