@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import delete, insert, select
@@ -29,6 +29,7 @@ from signerd.dnssec.zone_update import SignedState, prepare_update, remember
 from signerd.signer.bulk_signing import carry_out
 from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
 from signerd.signer.key_set_signatures import KeySetSignatures
+from signerd.signer.lost_keys import explain_lost_keys
 from signerd.signer.signing_keys import WrongPrivateKey
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys, ZoneKeyStore
 from signerd.store.zone_tables import clock_marks
@@ -125,7 +126,7 @@ class ZoneWorkshop:
     def make_gate(self, entry: ZoneEntry) -> ZoneValidator:
         """Make what accepts or rejects the versions of a zone."""
         policy = self._config.policies[entry.policy]
-        return VersionGate(self._clock, self._workers, lambda: self.get_keys(entry, policy).ds)
+        return VersionGate(self._clock, self._workers, lambda: self._list_ds(entry, policy))
 
     # What signers need
 
@@ -139,8 +140,8 @@ class ZoneWorkshop:
         """Threads that sign."""
         return self._workers
 
-    def get_keys(self, entry: ZoneEntry, policy: Policy) -> ZoneKeys:
-        """Give the keys of a zone, made if it has none.
+    def get_keys(self, entry: ZoneEntry, policy: Policy, published: Zone | None = None) -> ZoneKeys:
+        """Give the keys of a zone, made if it has none and the published version has none either.
 
         Raises:
             SigningImpossible: They cannot be had.
@@ -149,6 +150,8 @@ class ZoneWorkshop:
             store = self._open_key_store()
             if entry.source is Source.API:  # which key is its owner's choice
                 keys = store.load(entry.name, announce=self.signing_log.is_announced(entry))
+            elif not store.has_ksk(entry.name) and (lost := explain_lost_keys(published, ())) is not None:
+                raise SigningImpossible(lost)
             else:
                 keys = store.ensure(entry.name, KeyType(policy.key_type.value), entry.kms_key)
         except (CustodyUnavailable, KeyUnusable, WrongPrivateKey, KmsError) as error:
@@ -158,6 +161,20 @@ class ZoneWorkshop:
             raise SigningImpossible(f"no keys for zone {entry.text}: the database fails: {reason}") from error
         self.kms_key_of.update({(entry.text, tag): identity for tag, identity in keys.kms_keys.items()})
         return keys
+
+    def _list_ds(self, entry: ZoneEntry, policy: Policy) -> Sequence[bytes]:
+        """Give the DS of the zone's keys, for the validator: keys made only now would say nothing.
+
+        Raises:
+            SigningImpossible: They cannot be had.
+        """
+        try:
+            has_keys = self._open_key_store().has_ksk(entry.name)
+        except (CustodyUnavailable, SQLAlchemyError) as error:
+            raise SigningImpossible(f"no keys for zone {entry.text}: {error}") from error
+        if not has_keys:
+            raise SigningImpossible(f"no keys for zone {entry.text}: it has none in the database")
+        return self.get_keys(entry, policy, None).ds
 
     def _open_key_store(self) -> ZoneKeyStore:
         with self._lock:
@@ -319,7 +336,7 @@ class _Signer:
     def find_due(self, published: Zone, unsigned: Zone) -> int | None:
         """Say when the published version must be signed again; None for now, for other keys or policy."""
         policy = self._resolve(unsigned)
-        keys = self._workshop.get_keys(self._entry, self._policy)
+        keys = self._workshop.get_keys(self._entry, self._policy, published)
         now = self._workshop.clock.now()
         state = self._find_state(published, keys, policy)
         if state is not None and state.unsigned is unsigned:
@@ -347,7 +364,7 @@ class _Signer:
     ) -> SignedVersion:
         """Sign a version, keeping every signature of the previous one that is still good."""
         policy = self._resolve(unsigned)
-        keys = self._workshop.get_keys(self._entry, self._policy)
+        keys = self._workshop.get_keys(self._entry, self._policy, previous)
         now = self._workshop.read_signing_time()
         state = self._find_state(previous, keys, policy)
         try:

@@ -124,6 +124,11 @@ class ZoneKeyStore:
                 loaded = self._loaded[zone] = self._load_or_make(zone, key_type, kms_key)
             return loaded
 
+    def has_ksk(self, zone: Name) -> bool:
+        """Say if the zone has a KSK already, so that none would be made."""
+        with self._lock:
+            return zone in self._loaded or any(row.role == "ksk" for row in self._read_rows(zone))
+
     def forget_loaded(self) -> None:
         """Drop all keys from memory, as sealing asks for."""
         with self._lock:
