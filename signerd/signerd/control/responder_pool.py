@@ -204,6 +204,8 @@ class ResponderPool:
             logger.warning("responder process %d was left by an earlier control process", pid)
         self._on_change()
         try:
+            # it looked when it connected: what was published between that and now was announced to others
+            await link.send({"look": True})
             while (message := await link.receive()) is not None:
                 self._take_in(state, message)
         finally:

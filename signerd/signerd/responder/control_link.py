@@ -133,6 +133,8 @@ class ControlLink:
         match message:
             case {"drain": True}:
                 self._served.drain()
+            case {"look": True}:
+                await self._served.refresh()
             case {"zones": True}:
                 await self._served.refresh_manifest()
             case {"zone": str() as text}:

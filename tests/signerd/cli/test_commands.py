@@ -249,8 +249,8 @@ def test_reload_forget_and_clock_accept_reach_the_server(state: StateDirectory) 
     assert [result.exit_code for result in results] == [0] * 4
     assert results[0].stdout == "read 2 zones\n"
     assert requests == [
-        {"command": "reload", "zone": None},
-        {"command": "reload", "zone": "example.com"},
+        {"command": "reload", "zone": None, "allow_mass_deletion": False},
+        {"command": "reload", "zone": "example.com", "allow_mass_deletion": False},
         {"command": "forget", "zone": "."},
         {"command": "clock_accept"},
     ]

@@ -96,12 +96,13 @@ async def test_conversation(path: Path, nursery: trio.Nursery) -> None:
             {"zone": "bad..name"},
             {"something": "else"},
             {"zones": True},
+            {"look": True},
             {"drain": True},
         ):
             await lines.send(message)
         while "drain" not in served.calls:
             await served.called.wait()
-    assert served.calls == ["all", TWO, "manifest", "drain"]
+    assert served.calls == ["all", TWO, "manifest", "all", "drain"]
 
 
 async def test_lost_link_is_made_again(

@@ -99,7 +99,10 @@ def test_a_published_version_found_bad_is_signed_anew(world: PipelineWorld) -> N
     assert world.pipeline.advance(read_file=False)
     new = world.pipeline.state.published
     assert new is not None
-    assert count_new_signatures(world, before) == sum(len(rrset.signatures) for rrset in new.iterate_rrsets())
+    made_ahead = {rt.DNSKEY, rt.CDS, rt.CDNSKEY}  # kept for the time without a KMS, and used again
+    assert count_new_signatures(world, before) == sum(
+        len(rrset.signatures) for rrset in new.iterate_rrsets() if rrset.type not in made_ahead
+    )
     assert world.pipeline.check_published()
     assert world.pipeline.state.check_error is None
     assert not world.pipeline.advance(read_file=False)
