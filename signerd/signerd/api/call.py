@@ -55,6 +55,8 @@ class Call:
         record: Stores the audit entry of the request with a status of success in a transaction of the
             handler's own, so that one commit does for both. Once that is committed the reply says so; if it
             is not, whatever became of the request gets its entry as ever.
+        charge: Counts further operations of the request, such as the items of a batch after the first,
+            against the budgets of the credential and the organisation; raises TooManyRequests.
     """
 
     request_id: str
@@ -69,6 +71,7 @@ class Call:
     headers: Headers
     body: bytes
     record: Callable[[Connection, int], None]
+    charge: Callable[[int], None]
 
     @property
     def organisation(self) -> Organisation:

@@ -213,6 +213,10 @@ class Dispatcher:
                 if made is not None:
                     self._audit.append_request(connection, made)
 
+            def charge(count: int) -> None:
+                owner = "" if progress.organisation is None else progress.organisation.identity
+                self._limits.rates.admit_items(identity.credential.id, owner, count)
+
             call = Call(
                 incoming.request_id,
                 identity.principal,
@@ -226,6 +230,7 @@ class Dispatcher:
                 incoming.headers,
                 incoming.body,
                 record,
+                charge,
             )
             if not endpoint.is_expensive:
                 return endpoint.handle(call)

@@ -74,6 +74,7 @@ class KeyCall(Generic[RequestT, ItemT, T]):
             raise InvalidBody("items: must stand alone")
         if not 1 <= len(items) <= MAX_ITEMS:
             raise InvalidRequest(f"a batch has 1 to {MAX_ITEMS} items, not {len(items)}")
+        call.charge(len(items) - 1)
         built = [self._build(item) for item in items]
         uses = [use for use in built if isinstance(use, Use)]
         outcomes = iter(self._use_all(place, key, uses, call) if uses else ())

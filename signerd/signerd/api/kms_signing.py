@@ -1,5 +1,6 @@
 """`/v1/kms/{region}/keys/{key}/sign`, `verify`, `hmac`, `verify-hmac`, `public-key`, `export`."""
 
+import logging
 from enum import StrEnum
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from signerd_kms.signature import Marshaling, RsaPadding, SignatureForm
 from signerd_kms.signing import Sign, Verify
 from signerd_kms.versioned_text import VersionedOctets
 
+logger = logging.getLogger(__name__)
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -297,6 +299,10 @@ def list_signing_endpoints(open_kms: OpenKms) -> list[Endpoint]:
         key = find_key(place, call, "export")
         version = read_version(call.read(ExportRequest).key_version)
         made = place.kms.export(place.scope, key.identity, by=call.attribution, version=version)
+        # rare, and worth looking into at once: the audit has it too, but nobody reads that all day
+        logger.warning(
+            "key %s version %d was exported by %s", key.identity, made.version, call.principal.actor
+        )
         return Reply(body={"keyMaterial": made.text, "keyVersion": str(made.version)})
 
     def make(

@@ -109,3 +109,13 @@ class RateLimits:
             TooManyRequests: Too many.
         """
         self._organisation.take(organisation)
+
+    def admit_items(self, credential: str, organisation: str, count: int) -> None:
+        """Count further operations of one request: a batch costs what its items would have cost.
+
+        Raises:
+            TooManyRequests: Too many.
+        """
+        if count > 0:
+            self._credential.take(credential, count)
+            self._organisation.take(organisation, count)
