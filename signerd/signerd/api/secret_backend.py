@@ -13,7 +13,7 @@ from signerd.platform.principal import PrincipalKind
 from signerd.platform.region import Region, get_region
 from signerd.platform.rights import EVERYTHING, KMS_KEY, SECRET, Rights
 from signerd.platform.service_account import get_service_account
-from signerd.platform.team import list_teams
+from signerd.platform.team import list_own_teams
 from signerd_kms.key import KeyIdentity, Scope
 from signerd_kms.kms import Kms
 from signerd_secrets.access_policy import Visitor
@@ -125,9 +125,8 @@ def make_visitor(place: SecretPlace, call: Call, now: int) -> Visitor:
             account = get_service_account(connection, organisation, identity)
             names.add(f"{PrincipalKind.SERVICE_ACCOUNT.value}:{account.record.slug}")
         else:
-            for team in list_teams(connection, organisation):
-                if any(member.user.subject == identity for member in team.members):
-                    names |= {f"team:{team.record.identity}", f"team:{team.record.slug}"}
+            for team in list_own_teams(connection, organisation, identity):
+                names |= {f"team:{team.identity}", f"team:{team.slug}"}
     return Visitor(frozenset(names), call.address or None, now)
 
 

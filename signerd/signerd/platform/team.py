@@ -48,6 +48,17 @@ def list_teams(connection: Connection, organisation: str) -> list[Team]:
     return _join(connection, organisation, [Described.read(row) for row in rows])
 
 
+def list_own_teams(connection: Connection, organisation: str, subject: str) -> list[Described]:
+    """List the teams that a user is in, without their members."""
+    own = select(team_members.c.team).where(
+        team_members.c.organisation == organisation, team_members.c.user_subject == subject
+    )
+    rows = connection.execute(
+        select(teams).where(teams.c.organisation == organisation, teams.c.identity.in_(own))
+    ).mappings()
+    return [Described.read(row) for row in rows]
+
+
 def load_teams(connection: Connection, organisation: str, identities: Iterable[str]) -> dict[str, Team]:
     """Load teams by identity, to be shown in bindings."""
     wanted = sorted(set(identities))
