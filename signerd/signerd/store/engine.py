@@ -1,23 +1,24 @@
 """The SQLite engine: durable commits, one writer at a time, a file only its owner reads."""
 
+import contextlib
 import os
+import sqlite3
 import stat
+import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from signerd_kms.audited_store import READ_ONLY
 
-if TYPE_CHECKING:
-    import sqlite3
-
 BUSY_TIMEOUT_SECONDS = 10  # how long a writer waits for another process's transaction
 MAX_CONNECTIONS = 64  # threads that use the database at once; more wait
 
+_RETRY_SECONDS = 0.01
+_CREATION = threading.Lock()
 _SETTINGS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # a commit is on disk before it returns: the audit promises it
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # overwrite what is deleted: wrapped keys are destroyed for good
@@ -52,14 +53,30 @@ def open_database(path: Path) -> Engine:
     return engine
 
 
-def _configure(connection: "sqlite3.Connection", record: ConnectionPoolEntry) -> None:
+def _configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # leave BEGIN to _begin: the driver's own would come too late
     cursor = connection.cursor()
     try:
+        _keep_write_ahead_log(cursor)
         for setting in _SETTINGS:
             cursor.execute(setting)
     finally:
         cursor.close()
+
+
+def _keep_write_ahead_log(cursor: sqlite3.Cursor) -> None:
+    # Where several open a new file at once, each holds a read lock and wants the exclusive one. SQLite then
+    # answers "locked" to some of them at once, without the wait of its busy timeout: wait here.
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:
@@ -68,18 +85,12 @@ def _begin(connection: Connection) -> None:
 
 
 def _prepare_file(path: Path) -> None:
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        try:
-            descriptor = os.open(path, flags)
-        except OSError as error:
-            raise DatabaseRefused(f"{path}: the database cannot be opened: {error.strerror}") from error
-    try:
-        status = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
+    # Closing any descriptor of the file gives up the locks which SQLite holds on it in this process, so a
+    # file that is there is never opened here, and none is opened elsewhere while it is being made.
+    with _CREATION:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise DatabaseRefused(f"{path}: the database is no regular file")
     if status.st_uid != os.geteuid():

@@ -56,6 +56,20 @@ def test_several_may_upgrade_at_once(tmp_path: Path) -> None:
         list(pool.map(start, range(4)))
 
 
+def test_several_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    def start(path: Path) -> str:
+        engine = open_database(path)
+        with engine.connect() as connection:
+            mode = connection.execute(text("PRAGMA journal_mode")).scalar_one()
+        engine.dispose()
+        return str(mode)
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(50):  # without the wait for the lock, about one in sixteen rounds fails
+            path = tmp_path / f"{number}.db"
+            assert list(pool.map(start, [path] * 4)) == ["wal"] * 4
+
+
 def test_a_database_of_a_newer_program_is_refused(tmp_path: Path) -> None:
     engine = open_database(tmp_path / "a.db")
     upgrade(engine)
