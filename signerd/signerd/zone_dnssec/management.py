@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import insert
 
-from signerd.delegation.delegation_state import DelegationState, ProbePlan, judge
+from signerd.delegation.delegation_state import Alarm, DelegationState, ProbePlan, judge
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
 from signerd.dnssec.key import KSK_FLAGS, DnsKey, clashes
@@ -96,6 +96,8 @@ class DnssecManagement:
         plan: How often parents are asked.
         chance: Gives a number from 0 up to 1, for the spread of probes.
         on_change: Told the apex of a zone that is to be signed otherwise now.
+        on_alarms: Told the name of a zone, and which DS records of its parent lead nowhere: after each probe,
+            and once the parent is asked no more.
     """
 
     store: PlatformStore
@@ -104,6 +106,7 @@ class DnssecManagement:
     plan: ProbePlan = field(default_factory=ProbePlan)
     chance: Callable[[], float] = lambda: 0.5
     on_change: Callable[[Name], None] = lambda _: None
+    on_alarms: Callable[[str, Sequence[Alarm]], None] = lambda _zone, _alarms: None
 
     # What the owner does
 
@@ -210,10 +213,10 @@ class DnssecManagement:
     def disable(self, zone: ZonePlace, by: Attribution) -> None:
         """Turn DNSSEC off. A signed zone stays signed until no cache can have a DS; the KMS key stays."""
 
-        def store(change: Change) -> bool:
+        def store(change: Change) -> DnssecState | None:
             setting = settings.find_setting(change.connection, zone)
             if setting is None or not setting.state.is_enabled:
-                return False
+                return None
             state = DnssecState.UNSIGNING if setting.state is DnssecState.SIGNED else DnssecState.OFF
             setting = replace(
                 setting,
@@ -223,9 +226,11 @@ class DnssecManagement:
             )
             settings.store_setting(change.connection, setting, change.now)
             _record(change, "dns.dnssec.disable", zone, {"kmsKey": setting.kms_key})
-            return True
+            return state
 
-        if self.store.change(by, store):
+        if (state := self.store.change(by, store)) is not None:
+            if state is DnssecState.OFF:
+                self.on_alarms(zone.text, ())
             self.on_change(zone.apex)
 
     # What is told
@@ -325,19 +330,21 @@ class DnssecManagement:
             problem: Why there are none.
         """
 
-        def store(change: Change) -> bool:
+        def store(change: Change) -> tuple[bool, Sequence[Alarm]]:
             return self._take_in(change, zone, answers, problem)
 
-        if self.store.change(JOB, store):
+        is_changed, alarms = self.store.change(JOB, store)
+        self.on_alarms(zone.text, alarms)
+        if is_changed:
             self.on_change(zone.apex)
 
     def _take_in(
         self, change: Change, zone: ZonePlace, answers: Sequence[ServerAnswer], problem: str | None
-    ) -> bool:
+    ) -> tuple[bool, Sequence[Alarm]]:
         connection, now = change.connection, change.now
         setting = settings.find_setting(connection, zone)
         if setting is None or setting.state is DnssecState.OFF:
-            return False  # turned off meanwhile
+            return False, ()  # turned off meanwhile
         keys = settings.list_ksks(connection, zone.text)
         before = setting.judge(keys, now)
         view = setting.view.take_in(answers, now) if problem is None else setting.view.fail(problem)
@@ -371,7 +378,7 @@ class DnssecManagement:
             )
             next_probe = self.plan.find_next(after, now, self.chance())
         settings.store_setting(connection, replace(setting, next_probe_at=next_probe), now)
-        return is_changed
+        return is_changed, () if setting.state is DnssecState.OFF else state.alarms
 
     def _rewrite(
         self, zone: ZonePlace, by: Attribution, edit: Callable[[DnssecSetting], DnssecSetting]
