@@ -1,7 +1,7 @@
 """Signing what a zone says of its keys, under the policy of the key that signs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from sqlalchemy import Connection, insert, select
@@ -66,6 +66,8 @@ class SignStatement(Use[bytes]):
             "records": len(statement.rdatas),
             "expiration": statement.expiration,
         }
+        if statement.asks_removal:
+            details["asksRemoval"] = 1  # of all DS records: the zone goes insecure
         return Done(made, self.version, details)
 
 
@@ -136,6 +138,7 @@ class ZoneSigning:
         *,
         by: Attribution,
         context: Mapping[str, str] = NO_TEXTS,
+        allows_removal: bool = False,
     ) -> bytes:
         """Sign a DNSKEY, CDS or CDNSKEY RRset, if the policy of the key allows it.
 
@@ -146,6 +149,8 @@ class ZoneSigning:
             octets: What is signed: RRSIG RDATA without the signature, then the RRset in canonical form.
             by: Who asks.
             context: As for `Sign`.
+            allows_removal: Whether CDS and CDNSKEY may ask the parent to remove all DS records (RFC 8078,
+                section 4), because the caller knows that the zone is to go insecure.
 
         Returns:
             The signature, in the form of an RRSIG.
@@ -157,7 +162,9 @@ class ZoneSigning:
         request.check_context(context)
         self._custodian.require(Task.USE)
         with self._store.read() as connection:
-            policy = _read_policy(connection, scope, identity, version)
+            policy = replace(
+                _read_policy(connection, scope, identity, version), allows_removal=allows_removal
+            )
         use = SignStatement(octets, version, policy, self._store.now(), context)
         return self._use.use(scope, identity, use, by=by)
 

@@ -77,6 +77,14 @@ class Statement:
     expiration: int
     rdatas: tuple[bytes, ...]
 
+    @property
+    def asks_removal(self) -> bool:
+        """Say if it asks the parent to remove all DS records (RFC 8078, section 4)."""
+        return (self.rdatatype, self.rdatas) in (
+            (StatementType.CDS, (_DELETE_CDS,)),
+            (StatementType.CDNSKEY, (_DELETE_CDNSKEY,)),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StatementPolicy:
@@ -86,11 +94,13 @@ class StatementPolicy:
         zones: Apexes, in wire form and lower case, that the key is bound to.
         own: The version that shall sign.
         bound: For each zone the keys of the KMS that are bound to it, in all their versions.
+        allows_removal: Whether CDS and CDNSKEY may be in their delete form: the zone is about to go insecure.
     """
 
     zones: Collection[bytes]
     own: ZoneKey
     bound: Mapping[bytes, Collection[ZoneKey]]
+    allows_removal: bool = False
 
 
 def check_statement(octets: bytes, policy: StatementPolicy, now: int) -> Statement:
@@ -109,6 +119,10 @@ def check_statement(octets: bytes, policy: StatementPolicy, now: int) -> Stateme
         raise StatementRefused(f"algorithm {statement.algorithm} is not that of the key")
     _check_window(statement, now)
     known = policy.bound[zone]
+    if statement.asks_removal and not policy.allows_removal:
+        raise StatementRefused(
+            "the removal of all DS records is asked for, and the zone is not said to go insecure"
+        )
     if statement.rdatatype is StatementType.DNSKEY:
         _check_dnskey(statement, policy.own, known)
     elif statement.rdatatype is StatementType.CDNSKEY:
@@ -232,7 +246,7 @@ def _check_dnskey(statement: Statement, own: ZoneKey, known: Collection[ZoneKey]
 
 
 def _check_cdnskey(statement: Statement, known: Collection[ZoneKey]) -> None:
-    if statement.rdatas == (_DELETE_CDNSKEY,):
+    if statement.asks_removal:
         return
     for rdata in statement.rdatas:
         flags, key = _read_dnskey(rdata)
@@ -241,7 +255,7 @@ def _check_cdnskey(statement: Statement, known: Collection[ZoneKey]) -> None:
 
 
 def _check_cds(statement: Statement, zone: bytes, known: Collection[ZoneKey]) -> None:
-    if statement.rdatas == (_DELETE_CDS,):
+    if statement.asks_removal:
         return
     allowed: set[bytes] = set()
     for key in known:

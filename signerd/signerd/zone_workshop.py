@@ -456,7 +456,7 @@ class _Signer:
             inception_offset_seconds=times.inception_offset,
             denial=Denial(policy.denial.value),
             dnskey_ttl=policy.dnskey_ttl,
-            publish_cds=policy.cds is CdsPublication.ALWAYS,
+            publish_cds=policy.cds is not CdsPublication.NEVER,
         )
 
 

@@ -210,14 +210,12 @@ def make_cds(key: ZoneKey, number: int = 2) -> bytes:
     return struct.pack("!HBB", compute_key_tag(dnskey), key.algorithm, number) + digest
 
 
-def test_cds_and_cdnskey_name_keys_of_the_kms_or_nothing(kms: Kms, world: World, ksk: Key) -> None:
+def test_cds_and_cdnskey_name_keys_of_the_kms(kms: Kms, world: World, ksk: Key) -> None:
     parts = state(kms, world, ksk)
     own, foreign = read_zone_key(kms, world, ksk), make_foreign_key()
     allowed = [
         replace(parts, covered=CDS, rdatas=tuple(sorted([make_cds(own), make_cds(own, 4)]))),
-        replace(parts, covered=CDS, rdatas=(bytes(5),)),
         replace(parts, covered=CDNSKEY, rdatas=(own.encode(257),)),
-        replace(parts, covered=CDNSKEY, rdatas=(bytes((0, 0, 3, 0, 0)),)),
     ]
     for statement in allowed:
         assert sign(kms, world, ksk, statement.encode())
@@ -232,6 +230,25 @@ def test_cds_and_cdnskey_name_keys_of_the_kms_or_nothing(kms: Kms, world: World,
     for statement in refused:
         with pytest.raises(StatementRefused):
             sign(kms, world, ksk, statement.encode())
+
+
+@pytest.mark.parametrize(("covered", "rdata"), [(CDS, bytes(5)), (CDNSKEY, bytes((0, 0, 3, 0, 0)))])
+def test_the_parent_is_asked_for_removal_only_where_the_caller_expects_it(
+    kms: Kms, world: World, ksk: Key, covered: int, rdata: bytes
+) -> None:
+    octets = replace(state(kms, world, ksk), covered=covered, rdatas=(rdata,)).encode()
+    with pytest.raises(StatementRefused, match="not said to go insecure"):
+        sign(kms, world, ksk, octets)
+    assert kms.sign_zone_statement(world.scope, ksk.identity, 1, octets, by=BY, allows_removal=True)
+    assert world.sink.events[-1].details["asksRemoval"] == 1
+
+
+def test_an_expected_removal_allows_nothing_else(kms: Kms, world: World, ksk: Key) -> None:
+    parts = state(kms, world, ksk)
+    for covered, rdatas in ((CDS, (bytes(5), make_cds(make_foreign_key()))), (CDNSKEY, (bytes(5),))):
+        octets = replace(parts, covered=covered, rdatas=tuple(sorted(rdatas))).encode()
+        with pytest.raises(StatementRefused):
+            kms.sign_zone_statement(world.scope, ksk.identity, 1, octets, by=BY, allows_removal=True)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,7 +13,7 @@ from signerd.cli.command_errors import FAILED, CommandFailed, explain_errors
 from signerd.cli.config_option import ConfigOption, read_config
 from signerd.cli.moment_argument import read_moment, read_span, split_at
 from signerd.config.options import DEFAULT_POLICY, explain_unknown_policy
-from signerd.config.policy import CdsPublication, Policy
+from signerd.config.policy import Policy
 from signerd.config.signature_times import ImpossiblePolicy, resolve_times
 from signerd.dnssec.algorithm import KEY_TYPE_ALGORITHMS
 from signerd.dnssec.policy import SigningPolicy
@@ -95,7 +95,7 @@ def simulate_keys(
         zsk_period=read_span(zsk_period) or None,
         ksk_period=read_span(ksk_period) or None,
         modes=dict.fromkeys(ask or (), Mode.ASK),
-        cds=CdsPolicy.NEVER if configured.cds is CdsPublication.NEVER else CdsPolicy.ALWAYS,
+        cds=CdsPolicy(configured.cds.value),
         denial=DenialKind(configured.denial.value),
     )
     ttl = read_span(largest_ttl)

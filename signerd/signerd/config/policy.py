@@ -40,6 +40,7 @@ class CdsPublication(StrEnum):
 
     ALWAYS = "always"
     NEVER = "never"
+    ROLLOVER = "rollover"  # as long as the parent has something to do
 
 
 def _print_auto(value: int | Literal["auto"]) -> str:

@@ -12,6 +12,10 @@ DIGEST_TYPES: Final = (SHA256, SHA384)
 """The digest types in use here; types 1 and 3 are never made (RFC 8624, section 3.3)."""
 
 DIGEST_NAMES: Final = {SHA256: "SHA-256", SHA384: "SHA-384"}
+DELETE_CDS: Final = bytes.fromhex("0000000000")  # RFC 8078, section 4: 0 0 0 00
+DELETE_CDNSKEY: Final = bytes.fromhex("0000030000")  # RFC 8078, section 4: 0 3 0 AA==
+"""What CDS and CDNSKEY are, alone, in a zone whose parent is to remove all DS records."""
+
 _HASHES: Final = {SHA256: hashlib.sha256, SHA384: hashlib.sha384}
 
 

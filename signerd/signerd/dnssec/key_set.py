@@ -23,6 +23,7 @@ class KeySet:
         zsks: Keys that sign everything else.
         former_zsks: Published keys that sign no more, but whose signatures stay until they are due.
         announced: Keys that the parent shall have DS records of: they get CDS and CDNSKEY records.
+        asks_removal: CDS and CDNSKEY ask the parent to remove all DS records (RFC 8078, section 4).
     """
 
     published: tuple[DnsKey, ...]
@@ -30,6 +31,7 @@ class KeySet:
     zsks: tuple[DnsKey, ...]
     former_zsks: tuple[DnsKey, ...] = ()
     announced: tuple[DnsKey, ...] = ()
+    asks_removal: bool = False
 
     def __post_init__(self) -> None:
         if not self.ksks or not self.zsks:
@@ -42,6 +44,8 @@ class KeySet:
         if {key.algorithm for key in self.ksks} != {key.algorithm for key in self.zsks}:
             # RFC 4035 section 2.2: each algorithm of the DNSKEY RRset must sign everything.
             raise UnusableKeySet("KSKs and ZSKs must have the same algorithms")
+        if self.asks_removal and self.announced:
+            raise UnusableKeySet("a zone that asks for the removal of its DS records announces no keys")
 
     @classmethod
     def from_keys(cls, keys: Iterable[DnsKey]) -> Self:

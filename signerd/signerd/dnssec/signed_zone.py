@@ -8,7 +8,7 @@ from signerd.dns.name import Name
 from signerd.dns.rrset import RRset
 from signerd.dns.zone import Zone
 from signerd.dnssec.cut import Cuts, find_cuts_among
-from signerd.dnssec.ds import make_ds_set
+from signerd.dnssec.ds import DELETE_CDNSKEY, DELETE_CDS, make_ds_set
 from signerd.dnssec.key_set import KeySet
 from signerd.dnssec.nsec import build_nsec_chain
 from signerd.dnssec.nsec3 import NameHashes, build_nsec3_chain, make_nsec3param
@@ -107,10 +107,16 @@ def set_serial(soa: RRset, serial: int) -> RRset:
 def _make_key_rrsets(origin: Name, keys: KeySet, policy: SigningPolicy) -> list[RRset]:
     ttl = policy.dnskey_ttl
     result = [_make_rrset(origin, rt.DNSKEY, ttl, {key.rdata for key in keys.published})]
-    if policy.publish_cds and keys.announced:
+    if not policy.publish_cds:
+        return result
+    if keys.asks_removal:
+        cds, cdnskey = {DELETE_CDS}, {DELETE_CDNSKEY}
+    else:
         cds = {rdata for key in keys.announced for rdata in make_ds_set(origin, key)}
+        cdnskey = {key.rdata for key in keys.announced}
+    if cds:
         result.append(_make_rrset(origin, rt.CDS, ttl, cds))
-        result.append(_make_rrset(origin, rt.CDNSKEY, ttl, {key.rdata for key in keys.announced}))
+        result.append(_make_rrset(origin, rt.CDNSKEY, ttl, cdnskey))
     return result
 
 

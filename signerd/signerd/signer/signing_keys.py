@@ -60,6 +60,11 @@ class KmsSigningKey:
         """The public half."""
         return self._dnskey
 
+    @property
+    def signer(self) -> SignInKms:
+        """What signs."""
+        return self._sign
+
     def sign(self, data: bytes) -> bytes:
         """Sign, in the form of an RRSIG."""
         return self._sign(data)

@@ -62,6 +62,17 @@ class ZoneKeys:
     ds: tuple[bytes, ...]
     kms_keys: dict[int, str]
 
+    def ask_removal(self) -> "ZoneKeys":
+        """Give the same keys in a zone that asks its parent to remove all DS records; the KMS allows that."""
+        signing_keys = [
+            KmsSigningKey(key.dnskey, replace(key.signer, allows_removal=True))
+            if isinstance(key, KmsSigningKey) and isinstance(key.signer, _KmsSign)
+            else key
+            for key in self.signing_keys
+        ]
+        key_set = replace(self.key_set, announced=(), asks_removal=True)
+        return replace(self, key_set=key_set, signing_keys=signing_keys)
+
 
 class ZoneKeyStore:
     """Keys of the zones of one organisation and region. Safe to call from several threads."""
@@ -80,7 +91,7 @@ class ZoneKeyStore:
 
         Args:
             zone: The apex.
-            announce: Whether CDS and CDNSKEY ask the parent for the DS.
+            announce: Whether CDS and CDNSKEY ask the parent for the DS; if not, they ask for its removal.
 
         Raises:
             KeyUnusable: No KSK is chosen.
@@ -98,9 +109,7 @@ class ZoneKeyStore:
                 looks = tuple((str(row.id), str(row.state)) for row in self._read_rows(zone))
                 known = self._chosen[zone] = looks, keys
             keys = known[1]
-        if not announce:
-            return replace(keys, key_set=replace(keys.key_set, announced=()))
-        return keys
+        return keys if announce else keys.ask_removal()
 
     def ensure(self, zone: Name, key_type: KeyType, kms_key: str | None) -> ZoneKeys:
         """Give the keys of a zone; make those that it does not have yet.
@@ -326,10 +335,17 @@ class _KmsSign:
     identity: KeyIdentity
     version: int
     context: dict[str, str]
+    allows_removal: bool = False
 
     def __call__(self, data: bytes) -> bytes:
         return self.kms.sign_zone_statement(
-            self.scope, self.identity, self.version, data, by=BY, context=self.context
+            self.scope,
+            self.identity,
+            self.version,
+            data,
+            by=BY,
+            context=self.context,
+            allows_removal=self.allows_removal,
         )
 
 

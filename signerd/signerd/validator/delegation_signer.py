@@ -36,11 +36,20 @@ def check_child_ds(
     cds: RRset | None,
     cdnskey: RRset | None,
     dnskeys: Collection[bytes],
+    signers: Collection[bytes],
     findings: FindingCollector,
 ) -> None:
     """Check that CDS and CDNSKEY name keys of the zone, the same in both, or stand alone in the delete form.
 
     RFC 7344, section 4.1, and RFC 8078, section 4.
+
+    Args:
+        apex: Their owner.
+        cds: Of the zone.
+        cdnskey: Of the zone.
+        dnskeys: DNSKEY RDATA of the zone's keys, revoked keys left out.
+        signers: Those whose signature of the DNSKEY RRset verifies.
+        findings: Takes what is wrong.
     """
     if cds is not None and _DELETE_CDS in cds.rdatas and len(cds.rdatas) > 1:
         findings.add(apex, CDS, "the delete form is not alone")
@@ -61,3 +70,9 @@ def check_child_ds(
             findings.add(apex, CDNSKEY, f"mismatching CDNSKEY: {rdata.hex()} is no DNSKEY of the zone")
     if cds is not None and cdnskey is not None and by_cds != set(cdnskey.rdatas):
         findings.add(apex, CDS, "CDS and CDNSKEY name different keys")
+    named = by_cds | set(cdnskey.rdatas if cdnskey is not None else ())
+    for algorithm in sorted({dnskey[3] for dnskey in named & set(dnskeys)}):
+        if not any(dnskey[3] == algorithm for dnskey in named & set(signers)):
+            # RFC 7344, section 4.1: what follows from them at the parent must not break the delegation.
+            reason = f"no key of algorithm {algorithm} named by CDS or CDNSKEY signs the DNSKEY RRset"
+            findings.add(apex, CDS if cds is not None else CDNSKEY, reason)

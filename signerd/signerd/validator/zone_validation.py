@@ -170,7 +170,7 @@ def check_parent(
         for number in KEY_TYPES
     }
     check_ds(origin, ds, signers[DNSKEY], findings)
-    check_child_ds(origin, apex.get(CDS), apex.get(CDNSKEY), usable, findings)
+    check_child_ds(origin, apex.get(CDS), apex.get(CDNSKEY), usable, signers[DNSKEY], findings)
     for number in (CDS, CDNSKEY):
         trusted = any(matches_ds(origin, key, rdata) for key in signers[number] for rdata in ds)
         if number in apex and not trusted:

@@ -32,7 +32,7 @@ class SigningLog(Protocol):
     """
 
     def is_announced(self, entry: ZoneEntry) -> bool:
-        """Say if CDS and CDNSKEY ask the parent for the DS."""
+        """Say if CDS and CDNSKEY ask the parent for the DS; if not, they ask for its removal."""
         ...
 
     def note_signed(self, entry: ZoneEntry, at: int) -> None:

@@ -50,6 +50,11 @@ def test_key_sets_that_cannot_sign_are_refused(
         )
 
 
+def test_a_zone_that_asks_for_no_ds_announces_no_key() -> None:
+    with pytest.raises(UnusableKeySet, match="announces no keys"):
+        KeySet((KSK, ZSK), ksks=(KSK,), zsks=(ZSK,), announced=(KSK,), asks_removal=True)
+
+
 @pytest.mark.parametrize(
     ("validity", "margin", "offset", "reason"),
     [

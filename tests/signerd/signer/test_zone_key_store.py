@@ -15,10 +15,12 @@ from sqlalchemy import select, update
 
 from key_world import KeyWorld, sign_key_set
 from signerd.dns.name import Name, parse_name
-from signerd.dns.rdatatype import DNSKEY, RRSIG
+from signerd.dns.rdatatype import CDS, DNSKEY, RRSIG
+from signerd.dns.rrset import RRset
 from signerd.dnssec.algorithm import ECDSAP256SHA256, ECDSAP384SHA384, RSASHA256
-from signerd.dnssec.ds import make_ds_set
+from signerd.dnssec.ds import DELETE_CDS, make_ds_set
 from signerd.dnssec.key import DnsKey, clashes
+from signerd.dnssec.rrsig import make_signer
 from signerd.signer import zone_key_store
 from signerd.signer.signing_keys import encode_private_key, generate_private_key, read_public_half
 from signerd.signer.zone_key_store import KeyUnusable
@@ -29,6 +31,7 @@ from signerd_kms.key import Key, KeyType
 from signerd_kms.schema import keys as kms_keys
 
 ZONE = parse_name("example.com.")
+NOW = 1_800_000_000
 P256 = KeyType.ECDSA_P256
 
 
@@ -335,3 +338,14 @@ def test_forgotten_keys_are_loaded_again_unless_the_kms_is_sealed(key_world: Key
     key_world.store.forget_loaded()
     with pytest.raises(Sealed):
         key_world.store.ensure(ZONE, P256, None)
+
+
+def test_the_ksk_signs_the_removal_of_its_ds_only_for_a_zone_that_asks_for_it(key_world: KeyWorld) -> None:
+    keys = key_world.store.ensure(ZONE, P256, None)
+    removal = RRset(ZONE, CDS, 3600, (DELETE_CDS,))
+    with pytest.raises(StatementRefused, match="not said to go insecure"):
+        make_signer(keys.signing_keys[0], ZONE, NOW)(removal, NOW + 86400)
+    leaving = keys.ask_removal()
+    assert (leaving.key_set.announced, leaving.key_set.asks_removal) == ((), True)
+    assert make_signer(leaving.signing_keys[0], ZONE, NOW)(removal, NOW + 86400)
+    assert [key.dnskey for key in leaving.signing_keys] == [key.dnskey for key in keys.signing_keys]

@@ -101,6 +101,21 @@ BOTH: dict[str, Case] = {
     "half a deletion": Case(
         "@", CDS, lambda r, sign: edit(r, sign, lambda rdata: bytes(5)), "name different keys"
     ),
+    "a deletion among others": Case(
+        "@",
+        CDS,
+        lambda r, sign: sign(r._replace(rdatas=(bytes(5), *r.rdatas))),
+        "the delete form is not alone",
+    ),
+    "a CDNSKEY deletion among others": Case(
+        "@",
+        CDNSKEY,
+        lambda r, sign: sign(r._replace(rdatas=(bytes((0, 0, 3, 0, 0)), *r.rdatas))),
+        "the delete form is not alone",
+    ),
+    "a deletion in another form": Case(
+        "@", CDS, lambda r, sign: edit(r, sign, lambda rdata: bytes((0, 1, 0, 0, 0))), "mismatching CDS"
+    ),
 }
 NSEC_ONLY: dict[str, Case] = {
     "gone": Case("mail", NSEC, lambda r, _: None, "missing NSEC"),
