@@ -44,6 +44,11 @@ def start_rollover(
         outgoing = list(state.keys)
         roles = [KeyRole.CSK] if policy.is_csk else [KeyRole.KSK, KeyRole.ZSK]
         algorithm = policy.algorithm
+        if {(key.role, key.algorithm) for key in outgoing} == {(role, algorithm) for role in roles}:
+            raise RolloverRefused(
+                f"the keys are of algorithm {algorithm} already, as the policy says; change the key type "
+                "there, and the rollover begins by itself"
+            )
         kind = _name_change(outgoing, algorithm)
     number = state.next_number
     incoming = tuple(TimetableKey(f"{role}-{number}", role, algorithm) for role in roles)

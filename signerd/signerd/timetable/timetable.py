@@ -29,6 +29,7 @@ class Outcome:
         waits: Of rollovers and of the parent.
         problem: Why the timetable has stopped; None if it goes on. Serving and signing always do.
         clock_step: By how many seconds the clock was set since the last step; 0 if it was not.
+        strangers: Name servers of the parent with DS records of no key of the zone.
     """
 
     state: TimetableState
@@ -39,6 +40,7 @@ class Outcome:
     waits: tuple[Wait, ...]
     problem: str | None
     clock_step: int
+    strangers: tuple[str, ...] = ()
 
 
 def take_step(
@@ -84,6 +86,7 @@ def take_step(
         tuple(waits),
         problem,
         clock_step,
+        tuple(server.name for server in facts.parent if server.has_strangers),
     )
 
 

@@ -1,0 +1,47 @@
+"""What a person has to do, so that the keys of a zone can go on."""
+
+from dataclasses import dataclass
+
+from signerd.timetable.beginnings import find_staying
+from signerd.timetable.policy import Step
+from signerd.timetable.presence import Presence
+from signerd.timetable.rollover_steps import OPERATOR, PARENT
+from signerd.timetable.timetable import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something that only a person can do.
+
+    Attributes:
+        who: Must act.
+        what: The reason, a clause without a full stop.
+        since: From when it waits, epoch seconds; None if unknown.
+        rollover: Number of the rollover that waits; None if it is none of them.
+        step: At which that rollover is.
+    """
+
+    who: str
+    what: str
+    since: int | None = None
+    rollover: int | None = None
+    step: Step | None = None
+
+
+def list_duties(outcome: Outcome) -> tuple[Duty, ...]:
+    """Say who must do what, as of a step of the timetable; nothing if time alone must pass."""
+    if outcome.problem is not None:
+        return (Duty(OPERATOR, f"key changes have stopped: {outcome.problem}"),)
+    duties = [
+        Duty(wait.who, wait.reason, wait.since, wait.number, wait.step) for wait in outcome.waits if wait.who
+    ]
+    if not any(wait.step is Step.DELEGATE for wait in outcome.waits):  # that one is about all DS records
+        duties += [
+            Duty(PARENT, f"the parent has no DS record of {key.name} yet", key.ds.since)
+            for key in find_staying(outcome.state)
+            if key.ds.presence is Presence.RUMOURED and key.ds.settles_at is None
+        ]
+    if outcome.strangers:
+        servers = ", ".join(outcome.strangers)
+        duties.append(Duty(PARENT, f"the parent has DS records of no key of this zone ({servers})"))
+    return tuple(duties)
