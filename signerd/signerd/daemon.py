@@ -271,6 +271,7 @@ class Daemon:
             self._pool,
             self._workshop.kms_key_of,
             self._keys.describe,
+            tuple,
         )
 
     def report(self) -> dict[str, object]:

@@ -10,6 +10,8 @@ from signerd.dns.name import Name
 from signerd.dns.zone import Zone
 from signerd.dnssec.expiration import find_first_expiration
 from signerd.dnssec.key import compute_key_tag
+from signerd.rollover.key_plan import KeyPlan
+from signerd.rollover.plan_report import summarise_plan
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.notice import Severity
 
@@ -27,6 +29,7 @@ class StatusParts:
     pool: ResponderPool
     kms_key_of: Mapping[tuple[str, int], str]  # zone name and key tag to the KMS key's identity
     describe_keys: Callable[[], dict[str, object]]  # state and seals of the KMS
+    list_plans: Callable[[], Sequence[KeyPlan]]  # of the keys of zones
 
 
 class ExpirationCache:
@@ -45,13 +48,14 @@ class ExpirationCache:
 
 def report_status(parts: StatusParts, expirations: ExpirationCache, admin: str | None) -> dict[str, object]:
     """Describe everything, as the reply to the command `status`; for a worker thread."""
+    plans = {plan.zone: plan for plan in parts.list_plans()}
     return {
         "started_at": parts.started_at,
         "addresses": [str(address) for address in parts.addresses],
         "admin": admin,
         "kms": parts.describe_keys(),
         "zones": [
-            _describe_zone(keeper, parts, expirations)
+            _describe_zone(keeper, parts, expirations, plans.get(keeper.entry.text))
             for _, keeper in sorted(parts.keepers.items(), key=lambda item: item[1].entry.text)
         ],
         "responders": [_describe_responder(state) for state in parts.pool.responders],
@@ -70,7 +74,9 @@ def _describe_responder(state: ResponderState) -> dict[str, object]:
     }
 
 
-def _describe_zone(keeper: ZoneKeeper, parts: StatusParts, expirations: ExpirationCache) -> dict[str, object]:
+def _describe_zone(
+    keeper: ZoneKeeper, parts: StatusParts, expirations: ExpirationCache, plan: KeyPlan | None
+) -> dict[str, object]:
     state, entry = keeper.state, keeper.entry
     now = parts.clock.now()
     published = state.published
@@ -90,6 +96,7 @@ def _describe_zone(keeper: ZoneKeeper, parts: StatusParts, expirations: Expirati
         "signed": expires_at is not None,
         "records": _count_records(published) if published is not None else None,
         "keys": _list_keys(published, entry.text, parts.kms_key_of) if published is not None else [],
+        "key_changes": summarise_plan(plan) if plan is not None else None,
         "runway_seconds": expires_at - now if expires_at is not None else None,
         "expires_at": expires_at,
         "next_refresh_at": state.next_due,

@@ -22,6 +22,7 @@ _GROUPS: Mapping[str, str] = {  # what is added, and the first words on the comm
     "zone_commands:add_zone_commands": "reload forget",
     "api_zone_commands:add_api_zone_commands": "zone",
     "dnssec_commands:add_dnssec_commands": "dnssec",
+    "rollover_commands:add_rollover_commands": "rollover",
     "config_commands:add_config_commands": "config",
     "doctor:add_doctor": "doctor",
     "clock_commands:add_clock_commands": "clock",

@@ -31,6 +31,16 @@ class KeyStatus(_Part):
     kms_key: str | None = None
 
 
+class KeyChangeStatus(_Part):
+    """How the replacement of keys of one zone stands."""
+
+    sentence: str
+    problem: str | None = None
+    is_changing: bool = False
+    needs_person: bool = False
+    looks_again_at: float | None = None
+
+
 class ZoneStatus(_Part):
     """One zone; times are seconds since 1970, UTC."""
 
@@ -42,6 +52,7 @@ class ZoneStatus(_Part):
     signed: bool | int | str | None = None
     records: int | None = None
     keys: tuple[KeyStatus, ...] = ()
+    key_changes: KeyChangeStatus | None = None
     runway_seconds: float | None = None
     expires_at: float | None = None
     next_refresh_at: float | None = None

@@ -50,7 +50,11 @@ def print_status(report: StatusReport, file: IO[str], *, is_verbose: bool, width
         return
     for zone in report.zones:
         if zone.last_error is not None:
-            console.print(Text(f"{_clean(zone.name)}: {_clean(zone.last_error)}", style="red"))
+            console.print(Text(f"{clean_text(zone.name)}: {clean_text(zone.last_error)}", style="red"))
+        changes = zone.key_changes
+        if changes is not None and (changes.needs_person or changes.is_changing):
+            style = "red" if changes.problem is not None else "yellow" if changes.needs_person else ""
+            console.print(Text(f"{clean_text(zone.name)}: {clean_text(changes.sentence)}", style=style))
 
 
 def _describe_server(report: StatusReport) -> str:
@@ -64,7 +68,7 @@ def _describe_server(report: StatusReport) -> str:
     if report.kms is not None:
         reason = f" ({report.kms.reason})" if report.kms.reason else ""
         parts.append(f"KMS {report.kms.state}{reason}")
-    return _clean(", ".join(parts))
+    return clean_text(", ".join(parts))
 
 
 def print_seals(status: KmsStatus, file: IO[str], *, width: int | None = None) -> None:
@@ -78,13 +82,13 @@ def print_seals(status: KmsStatus, file: IO[str], *, width: int | None = None) -
         markup=False,
     )
     reason = f": {status.reason}" if status.reason else ""
-    console.print(_clean(f"the KMS is {status.state}{reason}"), soft_wrap=not is_terminal)
+    console.print(clean_text(f"the KMS is {status.state}{reason}"), soft_wrap=not is_terminal)
     table = _make_table((("SEAL", False), ("TYPE", False), ("HOLDS ROOT KEY", False), ("WRAPPED", False)))
     for seal in status.seals:
         held = {True: f"generation {_show(seal.root_generation)}", False: "no: reseal", None: "unknown"}
         table.add_row(
-            Text(_clean(seal.id)),
-            Text(_clean(seal.kind or "not configured")),
+            Text(clean_text(seal.id)),
+            Text(clean_text(seal.kind or "not configured")),
             held[seal.holds_root_key],
             _show_time(seal.wrapped_at) or _NOTHING,
         )
@@ -122,8 +126,8 @@ def _tabulate_zones(zones: Sequence[ZoneStatus]) -> Table:
         runway = _NOTHING if zone.runway_seconds is None else format_runway(int(zone.runway_seconds))
         is_short = zone.runway_seconds is not None and zone.runway_seconds < _SOON_SECONDS
         table.add_row(
-            Text(_clean(zone.name)),
-            Text(_clean(zone.state), style="green" if zone.state in _GOOD_STATES else "yellow"),
+            Text(clean_text(zone.name)),
+            Text(clean_text(zone.state), style="green" if zone.state in _GOOD_STATES else "yellow"),
             _show(zone.serial),
             _show(zone.records),
             Text(" ".join(map(_name_key, zone.keys)) or _NOTHING),
@@ -149,7 +153,7 @@ def _tabulate_responders(report: StatusReport) -> Table:
 
 def _print_details(console: Console, zone: ZoneStatus) -> None:
     console.print()
-    console.print(Text(_clean(zone.name), style="bold"))
+    console.print(Text(clean_text(zone.name), style="bold"))
     details: list[tuple[str, str | None]] = [
         ("policy", zone.policy),
         ("serial", f"{_show(zone.serial)} (zone file: {_show(zone.source_serial)})"),
@@ -158,12 +162,13 @@ def _print_details(console: Console, zone: ZoneStatus) -> None:
         ("first expiry", _show_time(zone.expires_at)),
         ("served by", _show_count(zone.served_by, "responders")),
         *((key.role, _describe_key(key)) for key in zone.keys),
+        ("key changes", None if zone.key_changes is None else zone.key_changes.sentence),
         ("error", zone.last_error),
         *(("notice", notice) for notice in zone.notices),
     ]  # fmt: skip
     for name, value in details:
         if value:
-            console.print(Text(f"  {name + ':':<14} {_clean(value)}"))
+            console.print(Text(f"  {name + ':':<14} {clean_text(value)}"))
 
 
 def _name_key(key: KeyStatus) -> str:
@@ -189,7 +194,7 @@ def _show_count(counted: int | list[int] | dict[str, int] | None, noun: str = ""
     return f"{counted if isinstance(counted, int) else len(counted)} {noun}".rstrip()
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Take out what could steer the terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
 

@@ -7,14 +7,17 @@ from typing import Protocol
 import trio
 
 from signerd.control.line_server import LineStream, read_object
+from signerd.control.rollover_commands import Rollovers, carry_out_rollover_command
 from signerd.dns.name import BadName, Name
 from signerd.key_desk import KeyWorkRefused
+from signerd.timetable.commands import RolloverRefused
 from signerd.zones.fleet import ZoneUnknown
 from signerd.zones.keeper import Outcome
 from signerd.zones.zone_list import parse_zone_name
 
 logger = logging.getLogger(__name__)
 
+_ROLLOVER_COMMANDS = frozenset({"rollover_status", "rollover_start", "rollover_approve", "rollover_abort"})
 _KEY_COMMANDS = frozenset(
     {"seal", "unseal", "kms_status", "kms_rotate_root", "kms_rotate_kek", "kms_rewrap", "kms_reseal"}
 )
@@ -80,6 +83,7 @@ class CommandServer:
         accept_clock: Callable[[], Awaitable[dict[str, object]]],
         keys: Keys,
         on_unsealed: Callable[[], None],
+        rollovers: Rollovers | None = None,
     ) -> None:
         """Prepare.
 
@@ -89,19 +93,28 @@ class CommandServer:
             accept_clock: Takes the clock as it is now for right.
             keys: The KMS.
             on_unsealed: Called when keys can be had again.
+            rollovers: The key timetables of zones; None if none are carried out.
         """
         self._zones = zones
         self._report = report
         self._accept_clock = accept_clock
         self._keys = keys
         self._on_unsealed = on_unsealed
+        self._rollovers = rollovers
 
     async def serve(self, lines: LineStream) -> None:
         """Answer one client until it goes."""
         while (request := await lines.receive()) is not None:
             try:
                 reply = {"ok": True} | await self._carry_out(request)
-            except (CommandRefused, KeyWorkRefused, ZoneUnknown, BadName, OSError) as error:
+            except (
+                CommandRefused,
+                KeyWorkRefused,
+                RolloverRefused,
+                ZoneUnknown,
+                BadName,
+                OSError,
+            ) as error:
                 reply = {"ok": False, "error": str(error)}
             await lines.send(reply)
 
@@ -122,6 +135,8 @@ class CommandServer:
                 return await self._accept_clock()
             case {"command": str() as command} if command in _KEY_COMMANDS:
                 return await self._carry_out_on_keys(command, request)
+            case {"command": str() as command} if command in _ROLLOVER_COMMANDS:
+                return await carry_out_rollover_command(self._rollovers, request)
             case _:
                 raise CommandRefused(f"unknown command {request.get('command')!r}")
 
