@@ -152,9 +152,9 @@ def test_what_the_parent_has_to_do_is_a_duty_with_its_beginning() -> None:
     world = World(KSK, ZSK)
     start(world, RolloverKind.KSK)
     world.is_parent_awake = False
-    for _ in range(9):
-        outcome = world.step()
-    [duty] = list_duties(outcome)
+    for _ in range(8):
+        world.step()
+    [duty] = list_duties(world.step())
     assert (duty.who, duty.step) == (PARENT, Step.DELEGATE)
     assert "add the DS record of ksk-2 and remove the DS record of ksk-1" in duty.what
     assert duty.since is not None
