@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name
@@ -16,6 +17,11 @@ from signerd.dnssec.policy import Denial, SigningPolicy
 
 SIGNER_TYPES = frozenset({rt.RRSIG, rt.NSEC, rt.NSEC3, rt.NSEC3PARAM, rt.DNSKEY, rt.CDS, rt.CDNSKEY})
 """Types that are the signer's alone: dropped from what an operator wrote."""
+
+ZoneAdditions = Mapping[Name, Mapping[int, RRset]]
+"""Data beneath the apex that the server adds, by owner and type: signals to parents (RFC 9615)."""
+
+NO_ADDITIONS: ZoneAdditions = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +38,13 @@ class AssembledZone:
 
 
 def assemble(
-    unsigned: Zone, *, keys: KeySet, policy: SigningPolicy, serial: int, hashes: NameHashes | None = None
+    unsigned: Zone,
+    *,
+    keys: KeySet,
+    policy: SigningPolicy,
+    serial: int,
+    hashes: NameHashes | None = None,
+    additions: ZoneAdditions = NO_ADDITIONS,
 ) -> AssembledZone:
     """Add to a zone what a signed zone has: DNSKEY, CDS and CDNSKEY, NSEC3PARAM, the chain; set the serial.
 
@@ -44,6 +56,7 @@ def assemble(
         policy: Kind of chain, TTL of the keys, whether CDS is published.
         serial: For the SOA.
         hashes: Of the zone's last version, to save hashing; not used if its salt or iterations are others.
+        additions: What the server adds.
 
     Raises:
         HashCollision: Two names have the same NSEC3 hash.
@@ -58,6 +71,8 @@ def assemble(
                 kept := {number: rrset for number, rrset in types.items() if number not in SIGNER_TYPES}
             ):
                 names[owner] = kept
+    for owner, added in additions.items():
+        names[owner] = add_types(names.get(owner, {}), added)
     names[origin] = complete_apex(names[origin], keys=keys, policy=policy, serial=serial)
     denial_ttl = find_denial_ttl(unsigned.soa)
     cuts = find_cuts_among(origin, names)
@@ -69,6 +84,11 @@ def assemble(
     for rrset in build_nsec_chain(origin, names, cuts, denial_ttl):
         names[rrset.owner] = {**names[rrset.owner], rt.NSEC: rrset}
     return AssembledZone(Zone(origin, names), cuts)
+
+
+def add_types(types: Mapping[int, RRset], added: Mapping[int, RRset]) -> Mapping[int, RRset]:
+    """Add to the data of a name, unless it is an alias, beside which nothing else may stand."""
+    return types if rt.CNAME in types else {**types, **added}
 
 
 def complete_apex(

@@ -5,7 +5,7 @@ is left to do for each name of the zone is copying references and comparing them
 """
 
 from collections.abc import Collection, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from signerd.dns import rdatatype as rt
@@ -18,7 +18,15 @@ from signerd.dnssec.key_set import KeySet
 from signerd.dnssec.nsec3 import NameHashes
 from signerd.dnssec.policy import SigningPolicy
 from signerd.dnssec.signature_times import SignatureTimes
-from signerd.dnssec.signed_zone import SIGNER_TYPES, AssembledZone, complete_apex, find_denial_ttl
+from signerd.dnssec.signed_zone import (
+    NO_ADDITIONS,
+    SIGNER_TYPES,
+    AssembledZone,
+    ZoneAdditions,
+    add_types,
+    complete_apex,
+    find_denial_ttl,
+)
 
 MOST_AFFECTED: Final = 5_000
 """Names; with more the whole zone is signed, which then takes hardly longer."""
@@ -40,6 +48,7 @@ class SignedState:
         children: Names of the chain, and empty non-terminals, that have such names below them: to the number
             of those one label longer.
         times: Of all signatures.
+        additions: What the server added to the data.
     """
 
     unsigned: Zone
@@ -49,10 +58,17 @@ class SignedState:
     order: DenialOrder
     children: Mapping[Name, int]
     times: SignatureTimes
+    additions: ZoneAdditions = field(default_factory=lambda: NO_ADDITIONS)
 
 
 def remember(
-    unsigned: Zone, zone: Zone, *, keys: KeySet, policy: SigningPolicy, hashes: NameHashes
+    unsigned: Zone,
+    zone: Zone,
+    *,
+    keys: KeySet,
+    policy: SigningPolicy,
+    hashes: NameHashes,
+    additions: ZoneAdditions = NO_ADDITIONS,
 ) -> SignedState:
     """Look through a whole version.
 
@@ -62,6 +78,7 @@ def remember(
         keys: What it was made with.
         policy: How it was made.
         hashes: As it was made with, to save hashing.
+        additions: What the server added.
     """
     origin, names = zone.origin, zone.names
     hidden = find_cuts(zone).hidden
@@ -88,7 +105,7 @@ def remember(
         entries = [(kind.make_key(name), name) for name in owners]
     entries.sort()
     times = SignatureTimes.count(zone.iterate_rrsets())
-    return SignedState(unsigned, zone, keys, policy, DenialOrder(entries), children, times)
+    return SignedState(unsigned, zone, keys, policy, DenialOrder(entries), children, times, additions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +123,7 @@ class ZoneUpdate:
     _gone_nsec3: Collection[Name]
     _order: DenialOrder
     _children: Mapping[Name, int]
+    _additions: ZoneAdditions
 
     def complete(self, signed: Zone) -> SignedState:
         """Give the next version.
@@ -128,16 +146,28 @@ class ZoneUpdate:
             del nsec3[owner]
         nsec3.update(signed.nsec3)
         zone = Zone(old.origin, names, nsec3)
-        return SignedState(self._unsigned, zone, state.keys, state.policy, self._order, self._children, times)
+        return SignedState(
+            self._unsigned,
+            zone,
+            state.keys,
+            state.policy,
+            self._order,
+            self._children,
+            times,
+            self._additions,
+        )
 
 
-def prepare_update(state: SignedState, unsigned: Zone, serial: int) -> ZoneUpdate | None:
+def prepare_update(
+    state: SignedState, unsigned: Zone, serial: int, additions: ZoneAdditions = NO_ADDITIONS
+) -> ZoneUpdate | None:
     """Assemble what differs in the version that follows.
 
     Args:
         state: The version before; keys and policy stay as they are there.
         unsigned: The next version's data.
         serial: For the SOA.
+        additions: What the server adds to the data.
 
     Returns:
         None if too much differs: then the whole zone must be signed.
@@ -147,19 +177,21 @@ def prepare_update(state: SignedState, unsigned: Zone, serial: int) -> ZoneUpdat
     """
     origin = state.zone.origin
     changed = set(find_changed_owners(state.unsigned.names, unsigned.names))
+    changed.update(find_changed_owners(state.additions, additions))
     if len(changed) > MOST_AFFECTED or origin not in unsigned.names:
         return None
     apex, old_apex = unsigned.names[origin], state.zone.names[origin]
     ttl = find_denial_ttl(apex[rt.SOA])
     if ttl != find_denial_ttl(old_apex[rt.SOA]) or (rt.DNAME in apex) != (rt.DNAME in old_apex):
         return None  # all of the chain, or all that is below the apex
-    affected = _find_affected(state.zone, unsigned, changed)
+    affected = _find_affected(state.zone, unsigned, changed, additions)
     if affected is None or len(affected) > MOST_AFFECTED:
         return None
-    return _Draft(state, unsigned, serial, affected, DenialKind(origin, state.policy, ttl)).finish()
+    kind = DenialKind(origin, state.policy, ttl)
+    return _Draft(state, unsigned, serial, affected, kind, additions).finish()
 
 
-def _find_affected(old: Zone, new: Zone, changed: Set[Name]) -> set[Name] | None:
+def _find_affected(old: Zone, new: Zone, changed: Set[Name], additions: ZoneAdditions) -> set[Name] | None:
     """Add the apex, for its serial, and what a cut or DNAME that comes or goes hides or shows."""
     before, after, origin = old.names, new.names, new.origin
     barriers = [
@@ -173,7 +205,10 @@ def _find_affected(old: Zone, new: Zone, changed: Set[Name]) -> set[Name] | None
     affected = {*changed, origin}
     for barrier in barriers:
         affected.update(
-            name for name in after if name.endswith(barrier) and is_subdomain(name, barrier)
+            name
+            for names in (after, additions)
+            for name in names
+            if name.endswith(barrier) and is_subdomain(name, barrier)
         )  # those that went are among `changed`
     return affected
 
@@ -195,10 +230,17 @@ class _Draft:
     """The next version in the making."""
 
     def __init__(
-        self, state: SignedState, unsigned: Zone, serial: int, affected: Set[Name], kind: DenialKind
+        self,
+        state: SignedState,
+        unsigned: Zone,
+        serial: int,
+        affected: Set[Name],
+        kind: DenialKind,
+        additions: ZoneAdditions,
     ) -> None:
         self._state = state
         self._unsigned = unsigned
+        self._additions = additions
         self._kind = kind
         self._origin = origin = state.zone.origin
         self._names: dict[Name, Mapping[int, RRset]] = {}  # of the affected: those that will be there
@@ -209,6 +251,8 @@ class _Draft:
         comes_or_goes: list[Name] = []
         for name in affected:
             types = _drop_signer_types(unsigned.names.get(name, _NO_TYPES))
+            if name in additions:
+                types = add_types(types, additions[name])
             if name == origin:
                 types = complete_apex(types, keys=state.keys, policy=state.policy, serial=serial)
             if types:
@@ -278,6 +322,7 @@ class _Draft:
             gone_nsec3,
             order,
             self._children,
+            self._additions,
         )
 
     def _update_order(self) -> tuple[DenialOrder, dict[bytes, Name], list[Name]]:

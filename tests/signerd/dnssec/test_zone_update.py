@@ -17,7 +17,7 @@ from signerd.dnssec.key_set import KeySet
 from signerd.dnssec.nsec3 import NameHashes, hash_owner_name
 from signerd.dnssec.policy import Denial, SigningPolicy
 from signerd.dnssec.signature_plan import plan_signatures
-from signerd.dnssec.signed_zone import assemble
+from signerd.dnssec.signed_zone import NO_ADDITIONS, ZoneAdditions, assemble
 from signerd.dnssec.zone_update import MOST_AFFECTED, SignedState, prepare_update, remember
 from signerd.signer.bulk_signing import carry_out
 from signerd.validator.zone_validation import validate
@@ -33,8 +33,15 @@ POLICIES = {
 Rough = dict[tuple[Name, int], tuple[int, tuple[bytes, ...], list[bytes]]]
 
 
-def sign_whole(unsigned: Zone, previous: Zone | None, policy: SigningPolicy, serial: int, now: int) -> Zone:
-    assembled = assemble(unsigned, keys=KEY_SET, policy=policy, serial=serial)
+def sign_whole(
+    unsigned: Zone,
+    previous: Zone | None,
+    policy: SigningPolicy,
+    serial: int,
+    now: int,
+    additions: ZoneAdditions = NO_ADDITIONS,
+) -> Zone:
+    assembled = assemble(unsigned, keys=KEY_SET, policy=policy, serial=serial, additions=additions)
     plan = plan_signatures(assembled, previous, KEY_SET, policy, now)
     return carry_out(plan, KEYS, workers=1)
 
@@ -45,8 +52,10 @@ def begin(unsigned: Zone, policy: SigningPolicy) -> SignedState:
     return remember(unsigned, zone, keys=KEY_SET, policy=policy, hashes=hashes)
 
 
-def update(state: SignedState, unsigned: Zone, serial: int, now: int) -> SignedState:
-    prepared = prepare_update(state, unsigned, serial)
+def update(
+    state: SignedState, unsigned: Zone, serial: int, now: int, additions: ZoneAdditions = NO_ADDITIONS
+) -> SignedState:
+    prepared = prepare_update(state, unsigned, serial, additions)
     assert prepared is not None
     plan = plan_signatures(prepared.assembled, state.zone, KEY_SET, state.policy, now)
     return prepared.complete(carry_out(plan, KEYS, workers=1))
@@ -97,6 +106,56 @@ def test_update_gives_what_signing_the_whole_zone_gives(
         assert new.children == again.children
         assert len(new.order) == len(again.order)
         state = new
+
+
+def add_signals(additions: Names, change: Names) -> Names:
+    """Turn owners of an edit into those of signals, or take their signals away."""
+    made: Names = {}
+    for owner, types in {**additions, **change}.items():
+        if types and owner != ORIGIN:
+            cds = bytes(range(4)) + owner[:1] * 32
+            made[owner] = {number: RRset(owner, number, 300, (cds,)) for number in (rt.CDS, rt.CDNSKEY)}
+    return made
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(POLICIES)),
+    first=zones,
+    changes=st.lists(st.tuples(edits, edits), min_size=1, max_size=5),
+)
+def test_what_the_server_adds_comes_and_goes_as_the_data_of_the_zone_does(
+    kind: str, first: Names, changes: list[tuple[Names, Names]]
+) -> None:
+    policy, now = POLICIES[kind], NOW
+    names, additions = dict(first), Names()
+    state = begin(make_unsigned(names), policy)
+    for number, (change, signals) in enumerate(changes, 2):
+        now += 60
+        names = {owner: types for owner, types in {**names, **change}.items() if types}
+        additions = add_signals(additions, signals)
+        unsigned = make_unsigned(names)
+        whole = sign_whole(unsigned, state.zone, policy, number, now, additions)
+        new = update(state, unsigned, number, now, additions)
+        assert describe(new.zone) == describe(whole)
+        for owner in additions:
+            types = new.zone.names.get(owner, {})
+            assert (rt.CDS in types) == (rt.CNAME not in types)
+        ds = make_ds_set(ORIGIN, KEYS[0].dnskey)
+        assert validate(new.zone, ds=ds, now=now, previous=state.zone).is_accepted
+        state = new
+
+
+def test_what_is_not_added_any_more_is_gone() -> None:
+    owner = parse_name("_dsboot.child.test._signal.ns", ORIGIN)
+    unsigned = make_unsigned(make_hosts(20))
+    state = begin(unsigned, SigningPolicy())
+    added = {owner: {rt.CDS: RRset(owner, rt.CDS, 300, (bytes(36),))}}
+    with_signal = update(state, unsigned, 2, NOW + 60, added)
+    assert len(with_signal.zone.names[owner][rt.CDS].signatures) == 1
+    without = update(with_signal, unsigned, 3, NOW + 120)
+    assert owner not in without.zone.names
+    assert without.zone.nsec3.keys() == state.zone.nsec3.keys()
 
 
 def make_address(owner: str, number: int) -> Mapping[int, RRset]:
