@@ -1,7 +1,6 @@
 """The data of zones of the API, for those who publish them."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import cast
@@ -73,19 +72,13 @@ class ZoneSource:
     def _patch(
         self, connection: Connection, zone: DnsZone, before: ZoneData, owners: frozenset[Name]
     ) -> ZoneData:
-        names: dict[Name, Mapping[int, RRset]] = dict(before.zone.names)
         fresh: dict[Name, dict[int, RRset]] = {owner: {} for owner in owners}
         for record in list_records_of(connection, zone, owners):
             rrset = record.data.make_rrset()
             fresh[rrset.owner][rrset.type] = rrset
-        for owner, types in fresh.items():
-            if owner == zone.apex:
-                names[owner] = self._apex.complete(owner, types)
-            elif types:
-                names[owner] = types
-            else:
-                names.pop(owner, None)
-        return ZoneData(Zone(zone.apex, names), zone.data_version, owners)
+        if zone.apex in fresh:
+            fresh[zone.apex] = self._apex.complete(zone.apex, fresh[zone.apex])
+        return ZoneData(before.zone.derive(fresh), zone.data_version, owners)
 
 
 def load_api_zone(connection: Connection, zone: DnsZone, apex: ApexDefaults) -> Zone:

@@ -1,7 +1,7 @@
 """The next version of a signed zone, made from what changed in its data and the surroundings of that.
 
 Gives the same records as signing the whole zone does, in a time that hardly depends on the zone's size. What
-is left to do for each name of the zone is copying references and comparing them.
+is left to do for each name of the zone is copying references.
 """
 
 from collections.abc import Collection, Mapping, Set
@@ -11,7 +11,7 @@ from typing import Final
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name, find_parent, is_subdomain, iterate_ancestors
 from signerd.dns.rrset import RRset
-from signerd.dns.zone import Zone, find_changed_owners
+from signerd.dns.zone import Zone, find_changed_names, find_changed_owners
 from signerd.dnssec.cut import Cuts, find_cuts
 from signerd.dnssec.denial_order import DenialKind, DenialOrder
 from signerd.dnssec.key_set import KeySet
@@ -133,19 +133,15 @@ class ZoneUpdate:
         """
         state = self._state
         old = state.zone
-        names, nsec3 = dict(old.names), dict(old.nsec3)
         times = state.times.branch()
         for owner in (*self._gone, *signed.names):
             times.forget(old.names.get(owner, _NO_TYPES).values())
         times.forget(old.nsec3[owner] for owner in (*self._gone_nsec3, *signed.nsec3) if owner in old.nsec3)
         times.add(signed.iterate_rrsets())
-        for owner in self._gone:
-            del names[owner]
-        names.update(signed.names)
-        for owner in self._gone_nsec3:
-            del nsec3[owner]
-        nsec3.update(signed.nsec3)
-        zone = Zone(old.origin, names, nsec3)
+        zone = old.derive(
+            {**dict.fromkeys(self._gone, _NO_TYPES), **signed.names},
+            {**dict.fromkeys(self._gone_nsec3), **signed.nsec3},
+        )
         return SignedState(
             self._unsigned,
             zone,
@@ -176,7 +172,7 @@ def prepare_update(
         HashCollision: Two names have the same NSEC3 hash.
     """
     origin = state.zone.origin
-    changed = set(find_changed_owners(state.unsigned.names, unsigned.names))
+    changed = set(find_changed_names(state.unsigned, unsigned))
     changed.update(find_changed_owners(state.additions, additions))
     if len(changed) > MOST_AFFECTED or origin not in unsigned.names:
         return None

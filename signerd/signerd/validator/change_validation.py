@@ -1,8 +1,9 @@
 """The gate for a version that differs little from one that was accepted: judges what changed and around it.
 
-Whatever it cannot decide so is left to the validation of the whole zone. It finds out itself what changed, by
-comparing the version with the one that it accepted: nobody tells it. Where both have the same object, it was
-looked at before, and nobody changes the objects of a version.
+Whatever it cannot decide so is left to the validation of the whole zone. Nobody tells it what changed: either
+it compares the version with the one that it accepted, or the version was derived from just that one, and then
+`Zone.derive` itself put other objects at some owners and left the rest. Where both versions have the same
+object, it was looked at before, and nobody changes the objects of a version.
 """
 
 from base64 import b32hexdecode, b32hexencode
@@ -17,7 +18,7 @@ from typing import Final
 from signerd.dns.name import MAX_NAME_OCTETS, Name, format_name, iterate_ancestors
 from signerd.dns.rdatatype import CDNSKEY, CDS, DNAME, DNSKEY, NS, NSEC, NSEC3, NSEC3PARAM
 from signerd.dns.rrset import RRset
-from signerd.dns.zone import Zone
+from signerd.dns.zone import Zone, find_touched_owners
 from signerd.validator.accepted_zone import AcceptedZone, HashOrder, OwnerOrder
 from signerd.validator.authority import Authority
 from signerd.validator.nsec3_chain import EXTRA, check_nsec3
@@ -139,8 +140,13 @@ def _compare(zone: Zone, accepted: AcceptedZone) -> _Change | None:
     before = accepted.zone
     if zone.origin != before.origin or zone.origin not in zone.names:
         return None
-    names = _find_other_objects(before.names, zone.names)
-    nsec3 = _find_other_objects(before.nsec3, zone.nsec3)
+    touched = find_touched_owners(before, zone)
+    if touched is None:
+        names = _find_other_objects(before.names, zone.names)
+        nsec3 = _find_other_objects(before.nsec3, zone.nsec3)
+    else:
+        names = _keep_other_objects(touched.names, before.names, zone.names)
+        nsec3 = _keep_other_objects(touched.nsec3, before.nsec3, zone.nsec3)
     if len(names) + len(nsec3) > MOST_CHANGED:
         return None
     if any(name in zone.names and not zone.names[name] for name in names):
@@ -158,6 +164,12 @@ def _find_other_objects(before: Mapping[Name, object], after: Mapping[Name, obje
     if len(after) - len(found - before.keys()) < len(before):
         found |= before.keys() - after.keys()
     return found
+
+
+def _keep_other_objects(
+    owners: Iterable[Name], before: Mapping[Name, object], after: Mapping[Name, object]
+) -> set[Name]:
+    return {owner for owner in owners if before.get(owner) is not after.get(owner)}
 
 
 def _has_same_frame(zone: Zone, before: Zone) -> bool:

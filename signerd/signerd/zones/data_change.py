@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from signerd.dns import rdatatype as rt
-from signerd.dns.name import Name, format_name
+from signerd.dns.name import Name, format_name, make_sort_key
 from signerd.dns.rrset import RRset
-from signerd.dns.zone import Zone
+from signerd.dns.zone import Zone, find_changed_names
 
 MIN_RECORD_SETS: Final = 10  # a zone with no more may lose any part of them: nobody would notice too late
 _NAMED: Final = 5
@@ -19,14 +19,12 @@ class DataChange:
     """A difference; the SOA is left out.
 
     Attributes:
-        before: How many record sets there were.
         added: How many are new.
         changed: How many have other records or another TTL.
         removed: How many are gone.
         examples: Some of them, as people read them.
     """
 
-    before: int
     added: int
     changed: int
     removed: int
@@ -51,19 +49,12 @@ def compare_data(before: Zone, after: Zone) -> DataChange:
         if len(examples) < _NAMED:
             examples.append(f"{sign}{format_name(owner)} {rt.format_type(number)}")
 
-    for owner, types in after.names.items():
-        old = before.names.get(owner, _NOTHING)
-        if types == old:
-            continue
-        for number, rrset in types.items():
-            if number != rt.SOA and rrset != (known := old.get(number)):
-                note("+" if known is None else "~", owner, number)
-    for owner, types in before.names.items():
-        left = after.names.get(owner, _NOTHING)
-        for number in types:
-            if number not in left and number != rt.SOA:
-                note("-", owner, number)
-    return DataChange(count_record_sets(before), counts["+"], counts["~"], counts["-"], tuple(examples))
+    for owner in sorted(find_changed_names(before, after), key=make_sort_key):
+        old, new = before.names.get(owner, _NOTHING), after.names.get(owner, _NOTHING)
+        for number in sorted(old.keys() | new.keys()):
+            if number != rt.SOA and (was := old.get(number)) != (is_now := new.get(number)):
+                note("+" if was is None else "-" if is_now is None else "~", owner, number)
+    return DataChange(counts["+"], counts["~"], counts["-"], tuple(examples))
 
 
 def count_record_sets(zone: Zone) -> int:

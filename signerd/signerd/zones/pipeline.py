@@ -18,7 +18,7 @@ from signerd.dns.name import Name
 from signerd.dns.serial import Serial, is_newer
 from signerd.dns.zone import Zone
 from signerd.zones.checks import check_zone
-from signerd.zones.data_change import compare_data, explain_mass_deletion
+from signerd.zones.data_change import compare_data, count_record_sets, explain_mass_deletion
 from signerd.zones.file_watch import Fingerprint, take_fingerprints
 from signerd.zones.master_file import Limits, load_master_file
 from signerd.zones.notice import Notice, Severity
@@ -379,8 +379,8 @@ class ZonePipeline:
         """Keep what is served when a file was cut off or exchanged by mistake."""
         if (served := self.state.unsigned) is None or served is zone:
             return
-        change = compare_data(served, zone)
-        reason = explain_mass_deletion(change.before, change.removed, self._parts.limits.deletion_percent)
+        before, removed = count_record_sets(served), compare_data(served, zone).removed
+        reason = explain_mass_deletion(before, removed, self._parts.limits.deletion_percent)
         if reason is not None:
             raise ZoneFileRefused(
                 f"{self.entry.file}: {reason}: 'signerd reload --allow-mass-deletion {self.entry.text}'"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name
 from signerd.dns.rrset import RRset
-from signerd.dns.zone import Zone, find_changed_owners
+from signerd.dns.zone import Zone, find_changed_names
 
 SIGNER_TYPES = frozenset({rt.NSEC, rt.NSEC3PARAM, rt.DNSKEY, rt.CDS, rt.CDNSKEY})
 """Types that the signer adds and that are dropped from a zone file; NSEC3 is kept apart in a Zone."""
@@ -40,7 +40,7 @@ def has_same_data(one: Zone, other: Zone) -> bool:
     """Say if two unsigned zones differ in nothing but the serial; quick where they share their parts."""
     if one.origin != other.origin or len(one.names) != len(other.names):
         return False
-    changed = find_changed_owners(one.names, other.names)
+    changed = find_changed_names(one, other)
     if not changed:
         return True
     types, others = one.names[one.origin], other.names[other.origin]

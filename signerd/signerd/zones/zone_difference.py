@@ -8,7 +8,7 @@ from signerd.dns.name import Name, format_name, make_sort_key
 from signerd.dns.rdatatype import NSEC3, SOA, format_type
 from signerd.dns.rrset import RRset
 from signerd.dns.serial import Serial
-from signerd.dns.zone import Zone, find_changed_owners
+from signerd.dns.zone import Zone, find_changed_names, find_changed_nsec3
 from signerd.zones.record_stream import BadPublishedData
 
 _Value = TypeVar("_Value")
@@ -47,11 +47,11 @@ def compare_zones(old: Zone, new: Zone) -> ZoneDifference:
     removed: list[RRset] = []
     added: list[RRset] = []
     changed: dict[Name, list[tuple[RRset | None, RRset | None]]] = {}
-    for owner in find_changed_owners(old.names, new.names):
+    for owner in find_changed_names(old, new):
         before, after = old.names.get(owner, {}), new.names.get(owner, {})
         types = sorted(before.keys() | after.keys())
         changed[owner] = [(before.get(rdatatype), after.get(rdatatype)) for rdatatype in types]
-    for owner in find_changed_owners(old.nsec3, new.nsec3):
+    for owner in find_changed_nsec3(old, new):
         changed.setdefault(owner, []).append((old.nsec3.get(owner), new.nsec3.get(owner)))
     for owner in sorted(changed, key=make_sort_key):
         for rrset_before, rrset_after in changed[owner]:

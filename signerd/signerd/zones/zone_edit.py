@@ -38,10 +38,4 @@ def check_edit(origin: Name, edit: ZoneEdit) -> None:
 
 def apply_edit(zone: Zone, edit: ZoneEdit) -> Zone:
     """Give the zone with some owners changed, as `check_edit` allows; all else is shared with it."""
-    names = dict(zone.names)
-    for owner, types in edit.items():
-        if types:
-            names[owner] = types
-        else:
-            names.pop(owner, None)
-    return Zone(zone.origin, names)
+    return zone.derive(edit)
