@@ -34,8 +34,9 @@ from signerd.signer.signing_keys import WrongPrivateKey
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys, ZoneKeyStore
 from signerd.store.zone_tables import clock_marks
 from signerd.version_gate import VersionGate
-from signerd.zones.checks import find_largest_ttl, find_soa_expire
+from signerd.zones.checks import find_soa_expire
 from signerd.zones.dnssec_settings import DnssecSettings, NoSigningLog, SignFiles, SigningLog
+from signerd.zones.largest_ttl import LargestTtl
 from signerd.zones.pipeline import (
     EventSink,
     PipelineParts,
@@ -56,6 +57,7 @@ from signerd_kms.key import KeyType, Scope
 logger = logging.getLogger(__name__)
 
 _CLOCK_MARK = "wall"
+_MARK_SECONDS = 30  # the time seen is stored no more often: every commit waits for the disk
 
 
 class ZoneWorkshop:
@@ -106,6 +108,7 @@ class ZoneWorkshop:
         self._lock = threading.Lock()
         self._key_store: ZoneKeyStore | None = None
         self._clock_watch: ClockWatch | None = None
+        self._stored_mark: int | None = None
         self.kms_key_of: dict[tuple[str, int], str] = {}
 
     def make_pipeline(self, entry: ZoneEntry) -> ZonePipeline:
@@ -211,8 +214,11 @@ class ZoneWorkshop:
             now = self._clock.now()
             try:
                 custody = self._holder.custody
-                self._watch_clock(custody).check(now, self._clock.monotonic())
-                self._store_mark(custody)
+                watch = self._watch_clock(custody)
+                watch.check(now, self._clock.monotonic())
+                stored = self._stored_mark
+                if stored is None or watch.mark is None or watch.mark >= stored + _MARK_SECONDS:
+                    self._store_mark(custody)
             except ClockSuspect as error:
                 raise SigningImpossible(str(error)) from error
             except CustodyUnavailable as error:
@@ -223,7 +229,10 @@ class ZoneWorkshop:
             return now
 
     def mark_clock(self) -> None:
-        """Remember the time as seen, if it is to be believed; called every minute."""
+        """Remember the time as seen, if it is to be believed; called every minute.
+
+        After a crash the clock may be set back by half a minute more than is allowed, unnoticed.
+        """
         try:
             self.read_signing_time()
         except SigningImpossible as error:
@@ -254,6 +263,7 @@ class ZoneWorkshop:
         with custody.engine.begin() as connection:
             connection.execute(delete(clock_marks).where(clock_marks.c.name == _CLOCK_MARK))
             connection.execute(insert(clock_marks).values(name=_CLOCK_MARK, at=mark))
+        self._stored_mark = mark
 
 
 class _ChosenSigner:
@@ -319,6 +329,7 @@ class _Signer:
         self._entry = entry
         self._policy = policy
         self._hashes = NameHashes()
+        self._largest_ttl = LargestTtl()
         self._warning: str | None = None
         # The newest version made and the one it was made from: which of them is published, others decide.
         self._states: tuple[SignedState, ...] = ()
@@ -442,7 +453,7 @@ class _Signer:
     def _resolve(self, unsigned: Zone) -> SigningPolicy:
         policy = self._policy
         try:
-            times = resolve_times(policy, find_soa_expire(unsigned), find_largest_ttl(unsigned))
+            times = resolve_times(policy, find_soa_expire(unsigned), self._largest_ttl.find(unsigned))
         except ImpossiblePolicy as error:
             raise SigningImpossible(
                 f"policy {self._entry.policy!r} is impossible for zone {self._entry.text}: {error}"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from signerd.config.options import Config
 from signerd.config.signature_times import ImpossiblePolicy, resolve_times
 from signerd.config.zone_entries import list_entries, make_limits
-from signerd.zones.checks import check_zone, find_largest_ttl, find_soa_expire
+from signerd.zones.checks import check_zone, find_soa_expire
+from signerd.zones.largest_ttl import find_largest_ttl
 from signerd.zones.master_file import load_master_file
 from signerd.zones.notice import Notice, Severity
 from signerd.zones.zone_list import ZoneEntry

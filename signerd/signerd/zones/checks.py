@@ -1,9 +1,7 @@
 """Semantic checks of an unsigned zone: what is well-formed in its file and still wrong or doubtful."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from enum import Enum
-from itertools import chain
-from operator import attrgetter, methodcaller
 
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import (
@@ -52,16 +50,6 @@ def check_zone(zone: Zone, find_place: FindPlace | None = None) -> tuple[Notice,
         find_place: Gives the place of an RRset in the zone file, as `Positions.find` does.
     """
     return _Check(zone, find_place or (lambda owner, rdatatype: None)).run()
-
-
-_get_ttl: Callable[[RRset], int] = attrgetter("ttl")
-_get_rrsets: Callable[[Mapping[int, RRset]], Iterable[RRset]] = methodcaller("values")
-
-
-def find_largest_ttl(zone: Zone) -> int:
-    """Give the largest TTL of the zone in seconds: as long as resolvers may keep its data."""
-    # Asked for with each version: all of it without running Python.
-    return max(map(_get_ttl, chain.from_iterable(map(_get_rrsets, zone.names.values()))))
 
 
 def find_soa_expire(zone: Zone) -> int:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from signerd.dns.name import parse_name
-from signerd.zones.checks import check_zone, find_largest_ttl, find_soa_expire
+from signerd.zones.checks import check_zone, find_soa_expire
+from signerd.zones.largest_ttl import find_largest_ttl
 from signerd.zones.master_file import LoadedFile, load_master_file
 from zone_generator import generate_zone
 
