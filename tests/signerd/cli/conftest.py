@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ ZSK = bytes.fromhex("0100030d") + bytes(range(64, 128))
 EXPIRATION = 2_000_000_000
 
 
-def make_zone(origin: Name, dnskeys: tuple[bytes, ...] = (KSK, ZSK)) -> Zone:
+def make_zone(
+    origin: Name, dnskeys: tuple[bytes, ...] = (KSK, ZSK), cdnskeys: tuple[bytes, ...] = ()
+) -> Zone:
     """Make a zone with made-up signatures: commands print it, nobody here validates it."""
 
     def sign(rdatatype: int) -> tuple[bytes]:
@@ -33,6 +36,8 @@ def make_zone(origin: Name, dnskeys: tuple[bytes, ...] = (KSK, ZSK)) -> Zone:
     }
     if dnskeys:
         apex[rt.DNSKEY] = RRset(origin, rt.DNSKEY, 3600, tuple(sorted(dnskeys)), sign(rt.DNSKEY))
+    if cdnskeys:
+        apex[rt.CDNSKEY] = RRset(origin, rt.CDNSKEY, 3600, cdnskeys, sign(rt.CDNSKEY))
     return Zone(origin, {origin: apex})
 
 
@@ -46,6 +51,19 @@ def state(tmp_path: Path) -> StateDirectory:
         Publication(state.published / zone_directory_name(zone.origin)).publish(zone, None)
     write_manifest(state.published, [*(zone.origin for zone in published), parse_name("pending.example.")])
     return state
+
+
+@pytest.fixture
+def publish_rolling(state: StateDirectory) -> Callable[[bytes], None]:
+    """Publish rolling.example with two KSKs, one of zeros, and this CDNSKEY record."""
+
+    def publish(cdnskey: bytes) -> None:
+        origin = parse_name("rolling.example.")
+        zone = make_zone(origin, (KSK, KSK[:4] + bytes(64), ZSK), (cdnskey,))
+        Publication(state.published / zone_directory_name(origin)).publish(zone, None)
+        write_manifest(state.published, [origin])
+
+    return publish
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from signerd.cli.main import make_app
 from signerd.config.loader import parse_config
 from signerd.config.options import Config
 from signerd.config.state_directory import StateDirectory
+from signerd.dnssec.key import compute_key_tag
 from signerd.unix_address import short_address
 
 
@@ -162,6 +163,24 @@ def test_ds_says_in_one_line_what_is_wrong(state: StateDirectory, zone: str, mes
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(message)
     assert result.stderr.count("\n") == 1
+
+
+def test_ds_names_the_keys_that_the_parent_shall_have_while_keys_change(
+    state: StateDirectory, publish_rolling: Callable[[bytes], None]
+) -> None:
+    ksk = bytes.fromhex("0101030d") + bytes(64)
+    publish_rolling(ksk)
+    records = json.loads(run("ds", "rolling.example", "--state", state.path, "--format", "json").stdout)
+    assert {record["keyTag"] for record in records["dsRecords"]} == {compute_key_tag(ksk)}
+
+
+def test_ds_of_a_zone_that_goes_insecure_is_refused(
+    state: StateDirectory, publish_rolling: Callable[[bytes], None]
+) -> None:
+    publish_rolling(bytes.fromhex("0000030000"))
+    result = run("ds", "rolling.example", "--state", state.path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "goes insecure: the parent is to have no DS record of it" in result.stderr
 
 
 def test_dump_prints_the_published_zone_as_a_master_file(state: StateDirectory, tmp_path: Path) -> None:
