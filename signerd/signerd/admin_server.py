@@ -23,6 +23,7 @@ from signerd.config.options import Admin, Config
 from signerd.control.line_server import bind_unix
 from signerd.control.responder_pool import ListenAddress
 from signerd.custody import CustodyHolder
+from signerd.dnssec_desk import DnssecDesk
 from signerd.platform_parts import make_admin_parts
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,8 @@ def list_calls() -> Sequence[AnyEndpoint]:
     config, clock = Config(), SystemClock()
     holder = CustodyHolder(config, clock)
     served = make_offline_zones(config, holder)
-    return list_endpoints(make_admin_parts(holder, clock, config.kms, Unready(), served))
+    dnssec = DnssecDesk(holder, config.dnssec, lambda _: None)
+    return list_endpoints(make_admin_parts(holder, clock, config.kms, Unready(), served, dnssec))
 
 
 def make_document_offline() -> dict[str, JsonValue]:

@@ -11,7 +11,9 @@ from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.delegation.delegation_state import ProbePlan
 from signerd.delegation.parent_probe import ParentProbe, ProbeOptions, ServerAddress
 from signerd.dns.name import Name
+from signerd.dns.zone import Zone
 from signerd.zone_dnssec.delegation_care import DelegationCare
+from signerd.zone_dnssec.ds_timing import find_ds_not_before
 from signerd.zone_dnssec.management import DnssecManagement, Order
 from signerd.zones.pipeline import SigningImpossible
 from signerd.zones.zone_list import Source, ZoneEntry
@@ -90,10 +92,12 @@ class DnssecDesk:
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             raise SigningImpossible(f"it is not known what zone {entry.text} announces: {error}") from error
 
-    def note_signed(self, entry: ZoneEntry, at: int) -> None:
+    def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
         """Note that a version was signed."""
         try:
-            self.open().note_signed(entry.text, at)
+            self.open().note_signed(
+                entry.text, at, lambda key: find_ds_not_before(key, version, previous, at)
+            )
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             logger.warning("zone %s: that it was signed is not noted: %s", entry.text, error)
 

@@ -17,7 +17,7 @@ from signerd.api.kms_summary import KmsSummary
 from signerd.api.platform_backend import PlatformBackend
 from signerd.api.secret_backend import SecretsBackend
 from signerd.clock import Clock
-from signerd.config.options import Dnssec, Kms
+from signerd.config.options import Kms
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
 from signerd.dns_zones.publisher import ServedZones
 from signerd.dnssec_desk import DnssecDesk
@@ -42,9 +42,9 @@ class PlatformParts:
         clock: Clock,
         options: Kms,
         served: ServedZones,
-        dnssec: DnssecDesk | None = None,
+        dnssec: DnssecDesk,
     ) -> None:
-        self._dnssec = dnssec or DnssecDesk(holder, Dnssec(), lambda _: None)
+        self._dnssec = dnssec
         self._served = served
         self._holder = holder
         self._clock = clock
@@ -145,7 +145,7 @@ def make_admin_parts(
     options: Kms,
     readiness: Readiness,
     served: ServedZones,
-    dnssec: DnssecDesk | None = None,
+    dnssec: DnssecDesk,
 ) -> AdminParts:
     """Join what the API needs."""
     parts = PlatformParts(holder, clock, options, served, dnssec)

@@ -298,7 +298,7 @@ class _ChosenSigner:
         with self._noting_failure(previous):
             version = self._choose(previous).sign(unsigned, previous, serial, progress)
         if version.is_signed and self._entry.source is Source.API:
-            self._log.note_signed(self._entry, self._clock.now())
+            self._log.note_signed(self._entry, self._clock.now(), version.zone, previous)
         return version
 
     @contextmanager

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from answering import read_zone
 from deployment import APEX
-from platform_api import Api, Json, PlatformApi, read_object, text_of
+from platform_api import Api, Json, PlatformApi, items_of, read_object, text_of
 from signerd.dns.name import parse_name
 from signerd.dns_zones.publisher import FileZone, ServedZone
 from signerd.dns_zones.zone_rows import ZoneScope, find_zone
@@ -471,6 +471,18 @@ async def test_7_changes_are_service_entries_of_the_zone(platform: PlatformApi) 
 
 
 # Change sets: an extension
+
+
+async def test_7_generic_entries_of_every_call_are_of_the_zone(admin: Api) -> None:
+    await admin.create(ROOT, {"zoneName": "example.com"})
+    one = f"{ROOT}/example.com"
+    record = await admin.create(f"{one}/records", {"name": "www", "type": "A", "values": ["192.0.2.1"]})
+    await admin.get(f"{one}/records/{record['identity']}")
+    await admin.delete(f"{one}/records/www/A")
+    await admin.get(f"{one}/export")
+    page = await admin.get("/v1/audit?limit=1000&resourceType=dns_zone&resourceIdentity=example.com")
+    made = [entry["action"] for entry in items_of(page, "items")]
+    assert made == ["GET", "DELETE", "GET", "POST"], "the newest first"
 
 
 async def test_a_batch_is_made_whole_or_not_at_all(platform: PlatformApi) -> None:

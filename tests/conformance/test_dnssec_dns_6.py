@@ -10,7 +10,7 @@ import dns.name
 import dns.rdata
 import pytest
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
-from sqlalchemy import select
+from sqlalchemy import func, insert, select
 
 from deployment import Deployment
 from dnssec_api import DnssecApi, serve_dnssec
@@ -23,6 +23,7 @@ from signerd.platform.gate import Gate
 from signerd.platform.organisation import set_gate
 from signerd.platform.region import create_region
 from signerd.platform.tables import audit_entries
+from signerd.store.zone_tables import metadata, zone_events, zone_key_signatures
 from signerd.zone_dnssec.management import Order, Wish
 from signerd.zone_dnssec.settings import ACTIVE, OUTGOING, RETIRED, ZonePlace, find_setting, list_ksks
 from signerd_kms.attribution import NOBODY
@@ -41,7 +42,7 @@ async def api(deployment: Deployment) -> AsyncGenerator[DnssecApi]:
 
 @pytest.fixture
 def zone(api: DnssecApi) -> ZonePlace:
-    return api.table.add("example.com", api.organisation)
+    return api.add("example.com", api.organisation)
 
 
 def path(zone: ZonePlace) -> str:
@@ -174,7 +175,7 @@ async def test_the_platform_creates_an_ecdsa_p256_key_named_exactly_dnssec_zone_
 
 async def test_the_key_is_in_the_zones_scope(api: DnssecApi) -> None:
     project = await api.admin.create("/v1/projects", {"name": "shop"})
-    zone = api.table.add("shop.example", api.organisation, str(project["identity"]))
+    zone = api.add("shop.example", api.organisation, str(project["identity"]))
     inside = api.admin.inside(str(project["identity"]))
     made = await inside.put(path(zone), {"region": "nl-01"})
     assert [key["identity"] for key in await inside.list(KEYS)] == [made["kmsKeyIdentity"]]
@@ -183,7 +184,7 @@ async def test_the_key_is_in_the_zones_scope(api: DnssecApi) -> None:
 
 async def test_a_given_key_of_another_scope_is_unknown(api: DnssecApi) -> None:
     project = await api.admin.create("/v1/projects", {"name": "shop"})
-    zone = api.table.add("shop.example", api.organisation, str(project["identity"]))
+    zone = api.add("shop.example", api.organisation, str(project["identity"]))
     key = await make_key(api.admin, keyType="ecdsa-p256")
     body = {"region": "nl-01", "kmsKeyIdentity": key["identity"]}
     await api.admin.inside(str(project["identity"])).refused(404, "PUT", path(zone), body)
@@ -385,7 +386,7 @@ async def test_the_status_says_what_each_server_said_and_what_to_do(api: DnssecA
 
 async def test_vendor_order_is_unsigned_until_the_ds_is_seen(deployment: Deployment) -> None:
     async with serve_dnssec(deployment, Order.VENDOR) as api:
-        zone = api.table.add("example.com", api.organisation)
+        zone = api.add("example.com", api.organisation)
         ds = ds_of(await enable(api, zone))
         assert not api.management.is_served_signed(zone.text)
         api.answer(zone, [])
@@ -466,11 +467,12 @@ async def test_disable_then_enable_has_the_same_key_and_ds(
 
 
 async def test_a_deleted_zones_keys_are_not_those_of_the_next_of_its_name(api: DnssecApi) -> None:
-    first = api.table.add("example.com", api.organisation)
+    first = api.add("example.com", api.organisation)
     key = await make_key(api.admin, keyType="ecdsa-p384")
     before = await enable(api, first, kmsKeyIdentity=key["identity"])
+    await api.admin.delete(f"/v1/dns/zones/{first.identity}")
     other = api.platform.add_organisation("other")
-    second = ZonePlace("dnsz-second", "example.com", other.identity, None)
+    second = api.add("example.com", other.identity)
     region = api.deployment.platform.region
     wish = Wish("nl-01", region, None, lambda _: None, lambda: None)
     api.management.enable(second, wish, NOBODY)
@@ -480,6 +482,171 @@ async def test_a_deleted_zones_keys_are_not_those_of_the_next_of_its_name(api: D
     assert made.kms_key != before["kmsKeyIdentity"]
     (own,) = api.deployment.kms.list_keys(Scope(other.identity, region))
     assert (own.identity, own.name) == (made.kms_key, "DNSSEC example.com")
+
+
+async def test_2_delete_removes_dnssec_state_too_and_the_kms_key_stays(
+    api: DnssecApi, zone: ZonePlace
+) -> None:
+    made = await enable(api, zone)
+    await api.admin.put(f"{path(zone)}/parent-servers/192.0.2.1", {})
+    with api.deployment.engine.begin() as connection:
+        connection.execute(insert(zone_events).values(zone=zone.text, at=1, stage="published", detail=""))
+        connection.execute(
+            insert(zone_key_signatures).values(
+                zone=f"{zone.text}.", subject=b"s", expiration=2, inception=1, rrsig=b"r"
+            )
+        )
+    assert sum(count_rows(api, zone).values()) == 5
+    await api.admin.delete(f"/v1/dns/zones/{zone.identity}")
+    assert set(count_rows(api, zone).values()) == {0}
+    assert (await api.admin.get(f"{KEYS}/{made['kmsKeyIdentity']}"))["status"] == "active"
+
+
+def count_rows(api: DnssecApi, zone: ZonePlace) -> dict[str, int]:
+    """Count the rows of all tables that are about a zone by its name."""
+    with api.deployment.engine.connect() as connection:
+        return {
+            table.name: connection.execute(
+                select(func.count()).where(table.c.zone.in_([zone.text, f"{zone.text}."]))
+            ).scalar_one()
+            for table in metadata.tables.values()
+            if "zone" in table.c
+        }
+
+
+async def test_the_next_owner_of_a_name_reads_nothing_of_the_versions_of_before(api: DnssecApi) -> None:
+    first = api.add("example.com", api.organisation)
+    await api.admin.delete(f"/v1/dns/zones/{first.identity}")
+    with api.deployment.engine.begin() as connection:  # the old zone's last word comes late
+        connection.execute(
+            insert(zone_events).values(zone="example.com", at=1, stage="published", serial=7, detail="secret")
+        )
+    second = api.add("example.com", api.organisation)
+    assert await api.admin.list(f"/v1/dns/zones/{second.identity}/versions") == []
+
+
+# When the DS may be at the parent, and servers of it that are gone (extensions)
+
+
+async def test_the_status_says_from_when_the_ds_may_be_at_the_parent(api: DnssecApi, zone: ZonePlace) -> None:
+    await enable(api, zone)
+    told = object_of(await status(api, zone), "delegation")
+    assert (told["keyPublished"], "dsNotBefore" in told) == (False, False)
+    now = api.deployment.clock.now()
+    api.management.note_signed(zone.text, now, lambda _: now + 3600)
+    told = object_of(await status(api, zone), "delegation")
+    assert (told["keyPublished"], told["dsNotBefore"]) == (True, "2027-01-15T09:00:00Z")
+    api.deployment.clock.seconds += 600
+    api.management.note_signed(zone.text, now + 600, lambda _: now + 9999)
+    assert object_of(await status(api, zone), "delegation") == told, "the first version with the key counts"
+    key = await make_key(api.admin, keyType="ecdsa-p256")
+    await enable(api, zone, kmsKeyIdentity=key["identity"])
+    assert object_of(await status(api, zone), "delegation")["keyPublished"] is False
+    api.answer(zone, ds_of(await status(api, zone)))
+    assert "keyPublished" not in object_of(await status(api, zone), "delegation"), "nothing is to be added"
+
+
+async def test_a_key_that_stays_may_be_delegated_as_before(api: DnssecApi, zone: ZonePlace) -> None:
+    await enable(api, zone)
+    now = api.deployment.clock.now()
+    api.management.note_signed(zone.text, now, lambda _: now + 3600)
+    await api.admin.delete(path(zone))
+    again = await enable(api, zone)
+    assert object_of(again, "delegation")["dsNotBefore"] == "2027-01-15T09:00:00Z"
+
+
+async def test_a_server_that_never_answers_is_ignored_on_command_until_a_time(
+    api: DnssecApi, zone: ZonePlace
+) -> None:
+    ds = ds_of(await enable(api, zone))
+    api.answer(zone, ds, ds)
+    await api.admin.delete(path(zone))
+    api.answer(zone, [], None)
+    api.deployment.clock.seconds += 600
+    api.answer(zone, [], None)
+    assert api.management.is_served_signed(zone.text), "the silent server may have the DS"
+    server = f"{path(zone)}/parent-servers/192.0.2.1%2353"
+    made = await api.admin.put(server, {"lifetime": "48h"})
+    assert made["server"] == "192.0.2.1#53"
+    assert (made["since"], made["until"]) == ("2027-01-15T08:10:00Z", "2027-01-17T08:10:00Z")
+    assert str(made["actor"]).startswith("user:")
+    told = await status(api, zone)
+    assert told["nextDsProbeAt"] == "2027-01-15T08:10:00Z", "the parent is asked at once"
+    assert object_of(told, "delegation")["ignoredServers"] == [made]
+    api.answer(zone, [], None)
+    servers = items_of(object_of(await status(api, zone), "delegation"), "servers")
+    assert [server.get("ignored") for server in servers] == [None, True]
+    assert api.management.is_served_signed(zone.text), "from now on the TTL counts"
+    api.deployment.clock.seconds += 300
+    api.answer(zone, [], None)
+    assert not api.management.is_served_signed(zone.text)
+    (entry,) = audited(api, "dns.dnssec.ignore_server")
+    assert object_of(entry, "context")["server"] == "192.0.2.1#53"
+    assert entry["actor"] == made["actor"]
+
+
+async def test_what_an_ignored_server_does_say_counts(api: DnssecApi, zone: ZonePlace) -> None:
+    ds = ds_of(await enable(api, zone))
+    await api.admin.put(f"{path(zone)}/parent-servers/192.0.2.1", {})
+    api.answer(zone, ds, [])
+    assert (await status(api, zone))["dsDelegated"] is False
+
+
+@pytest.mark.parametrize("is_heeded", [True, False])
+async def test_a_server_counts_again_on_command_and_when_the_time_is_over(
+    api: DnssecApi, zone: ZonePlace, is_heeded: bool
+) -> None:
+    await enable(api, zone)
+    server = f"{path(zone)}/parent-servers/192.0.2.1"
+    await api.admin.put(server, {"lifetime": "60s"})
+    if is_heeded:
+        await api.admin.delete(server)
+        await api.admin.delete(server)
+        assert len(audited(api, "dns.dnssec.heed_server")) == 1
+    else:
+        api.deployment.clock.seconds += 60
+    await api.admin.delete(path(zone))
+    api.answer(zone, [], None)
+    assert api.management.is_served_signed(zone.text)
+    assert "ignoredServers" not in object_of(await status(api, zone), "delegation")
+
+
+@pytest.mark.parametrize(
+    ("server", "body"),
+    [
+        ("ns1.example", {}),
+        ("192.0.2.1%230", {}),
+        ("192.0.2.1%23dns", {}),
+        ("192.0.2.1", {"lifetime": "0"}),
+        ("192.0.2.1", {"lifetime": "2161h"}),
+        ("192.0.2.1", {"lifetime": "soon"}),
+    ],
+)
+async def test_no_address_and_no_end_are_400(
+    api: DnssecApi, zone: ZonePlace, server: str, body: Json
+) -> None:
+    await api.admin.refused(400, "PUT", f"{path(zone)}/parent-servers/{server}", body)
+
+
+async def test_the_parent_is_asked_on_command(api: DnssecApi, zone: ZonePlace) -> None:
+    await api.admin.refused(409, "POST", f"{path(zone)}:probe")
+    api.answer(zone, ds_of(await enable(api, zone)))
+    api.deployment.clock.seconds += 5
+    assert api.management.list_due() == []
+    asked = await api.admin.send("POST", f"{path(zone)}:probe")
+    assert (asked.status_code, asked.json()["nextDsProbeAt"]) == (202, "2027-01-15T08:00:05Z")
+    assert api.management.list_due() == [zone]
+    assert len(audited(api, "dns.dnssec.probe")) == 1
+
+
+async def test_commands_about_the_parent_need_update_on_the_zone(api: DnssecApi, zone: ZonePlace) -> None:
+    await enable(api, zone)
+    member = api.platform.add_member("bob")
+    await api.platform.grant("reader", ["read"], ["dns_zone"], userIdentity=member.subject)
+    bob = api.admin.as_token(member.token)
+    await bob.refused(403, "POST", f"{path(zone)}:probe")
+    await bob.refused(403, "PUT", f"{path(zone)}/parent-servers/192.0.2.1", {})
+    await bob.refused(403, "DELETE", f"{path(zone)}/parent-servers/192.0.2.1")
 
 
 # Failure

@@ -1,8 +1,8 @@
-"""DNSSEC of zones over the API of a deployment, whose zones are a table in memory."""
+"""DNSSEC of zones over the API of a deployment that serves none."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -10,36 +10,14 @@ from api_server import serve
 from deployment import Deployment
 from platform_api import Api, PlatformApi
 from signerd.api.application import make_application
-from signerd.api.call import Call
-from signerd.api.dnssec_endpoints import DnssecBackend
+from signerd.api.dnssec_endpoints import DnssecBackend, find_place
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
-from signerd.platform.rights import DNS_ZONE
-from signerd.zone_dnssec.errors import DnssecZoneUnknown
+from signerd.dns_zones.zone_rows import ZoneScope, create_zone
+from signerd.platform.described import Description
 from signerd.zone_dnssec.management import DnssecManagement, Order
 from signerd.zone_dnssec.settings import ZonePlace
-
-
-@dataclass
-class ZoneTable:
-    """The zones that there are."""
-
-    zones: list[ZonePlace] = field(default_factory=list[ZonePlace])
-
-    def add(self, text: str, organisation: str, project: str | None = None) -> ZonePlace:
-        zone = ZonePlace(f"dnsz-{len(self.zones)}", text, organisation, project)
-        self.zones.append(zone)
-        return zone
-
-    def find(self, call: Call, verb: str) -> ZonePlace:
-        project = None if call.project is None else call.project.identity
-        for zone in self.zones:
-            if (zone.organisation, zone.project) == (call.organisation.identity, project) and call.path[
-                "zone"
-            ] in (zone.identity, zone.text):
-                call.rights.require(DNS_ZONE, verb, zone.identity)
-                return zone
-        raise DnssecZoneUnknown
+from signerd_kms.attribution import NOBODY
 
 
 @dataclass
@@ -52,7 +30,6 @@ class DnssecApi:
 
     platform: PlatformApi
     management: DnssecManagement
-    table: ZoneTable
     changed: list[Name]
 
     @property
@@ -66,6 +43,15 @@ class DnssecApi:
     @property
     def organisation(self) -> str:
         return self.deployment.platform.organisation
+
+    def add(self, text: str, organisation: str, project: str | None = None) -> ZonePlace:
+        """Make a zone as the API does."""
+        scope = ZoneScope(organisation, project)
+        made = self.deployment.store.change(
+            NOBODY,
+            lambda change: create_zone(change, scope, text, Description(text), is_served=lambda _: False),
+        )
+        return ZonePlace(made.identity, text, organisation, project)
 
     def answer(self, zone: ZonePlace, *sets: Sequence[bytes] | None, ttl: int = 300) -> None:
         """Have the servers of the parent say something, each its DS set; None for one that is down."""
@@ -84,8 +70,9 @@ async def serve_dnssec(deployment: Deployment, order: Order = Order.SIGN_FIRST) 
     """Serve a deployment until the block ends."""
     changed: list[Name] = []
     management = DnssecManagement(deployment.store, deployment.kms, order, on_change=changed.append)
-    table = ZoneTable()
-    parts = replace(deployment.admin_parts, dnssec=lambda: DnssecBackend(management, table.find))
+    dns = deployment.open_dns()
+    backend = DnssecBackend(management, lambda call, verb: find_place(dns, call, verb))
+    parts = replace(deployment.admin_parts, dnssec=lambda: backend)
     async with (
         serve(make_application(parts)) as address,
         httpx.AsyncClient(
@@ -96,4 +83,4 @@ async def serve_dnssec(deployment: Deployment, order: Order = Order.SIGN_FIRST) 
         ) as client,
     ):
         platform = PlatformApi(deployment, Api(client, f"Token {deployment.token}"))
-        yield DnssecApi(platform, management, table, changed)
+        yield DnssecApi(platform, management, changed)

@@ -18,6 +18,7 @@ from signerd.dns_zones.record_name import read_record_name
 from signerd.dns_zones.record_rows import find_record_at
 from signerd.dns_zones.zone_editor import ZoneEditor
 from signerd.platform.change import Change
+from signerd.platform.rights import DNS_ZONE
 
 T = TypeVar("T")
 ALL: Final = f"{ONE}/records"
@@ -247,6 +248,7 @@ def list_record_endpoints(open_dns: OpenDns) -> list[Endpoint]:
             action="dns:ListRecords",
             summary="The records of a zone",
             gates=GATES,
+            resource_type=DNS_ZONE,
             response=GenericAlias(list, (RecordBody,)),
             statuses=(200, 403, 404),
         ),
@@ -257,6 +259,7 @@ def list_record_endpoints(open_dns: OpenDns) -> list[Endpoint]:
             action="dns:CreateRecord",
             summary="Make a record",
             gates=GATES,
+            resource_type=DNS_ZONE,
             request=NewRecordRequest,
             response=RecordBody,
             statuses=(201, 400, 403, 404, 409),
@@ -268,6 +271,7 @@ def list_record_endpoints(open_dns: OpenDns) -> list[Endpoint]:
             action="dns:ChangeRecords",
             summary="Change records of a zone, all or none",
             gates=GATES,
+            resource_type=DNS_ZONE,
             request=BatchRequest,
             response=BatchBody,
             statuses=(200, 400, 403, 404, 409),
@@ -282,6 +286,7 @@ def list_record_endpoints(open_dns: OpenDns) -> list[Endpoint]:
                 action="dns:ReadRecord",
                 summary=f"One record, {by}",
                 gates=GATES,
+                resource_type=DNS_ZONE,
                 response=RecordBody,
                 statuses=(200, 403, 404),
             )
@@ -294,6 +299,7 @@ def list_record_endpoints(open_dns: OpenDns) -> list[Endpoint]:
                 action="dns:UpdateRecord",
                 summary=f"Change TTL and values of a record, {by}",
                 gates=GATES,
+                resource_type=DNS_ZONE,
                 request=RecordChangeRequest,
                 response=RecordBody,
                 statuses=(200, 400, 403, 404, 409),
@@ -308,6 +314,7 @@ def list_record_endpoints(open_dns: OpenDns) -> list[Endpoint]:
                 action="dns:DeleteRecord",
                 summary=f"Delete a record, {by}",
                 gates=GATES,
+                resource_type=DNS_ZONE,
                 statuses=(204, 403, 404, 409),
             )
         )

@@ -5,21 +5,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from signerd.api.call import Call
-from signerd.api.dns_backend import DnsBackend, find_for
-from signerd.api.dnssec_views import DnssecBody, render_status
+from signerd.api.dns_backend import DnsBackend, decode_segment, find_for
+from signerd.api.dnssec_views import DnssecBody, IgnoredServerBody, render_ignored, render_status
 from signerd.api.errors import InvalidBody, PartNotAvailable
 from signerd.api.reply import Reply
 from signerd.api.route import Endpoint
 from signerd.api.wire import WireModel
 from signerd.platform.gate import Gate
+from signerd.platform.lifetime import parse_lifetime
 from signerd.platform.region import get_region
 from signerd.platform.rights import DNS_ZONE, KMS_KEY
 from signerd.zone_dnssec.management import DnssecManagement, Wish
+from signerd.zone_dnssec.parent_servers import ParentServers
 from signerd.zone_dnssec.settings import ZonePlace
 from signerd_kms.errors import KeyUnknown
 from signerd_kms.key import Key
 
 PATH: Final = "/v1/dns/zones/{zone}/dnssec"
+SERVER: Final = f"{PATH}/parent-servers/{{server}}"
 
 FindZone = Callable[[Call, str], ZonePlace]
 """Finds the zone that a path names by identity or name in the scope of the call, and checks a right on it."""
@@ -42,6 +45,12 @@ class DnssecRequest(WireModel):
 
     region: str
     kms_key_identity: str | None = None
+
+
+class IgnoreServerRequest(WireModel):
+    """For how long the silence of a parent's name server holds up nothing; 14 days if absent."""
+
+    lifetime: str | None = None
 
 
 class _DnssecCalls:
@@ -80,6 +89,33 @@ class _DnssecCalls:
     def disable(self, call: Call) -> Reply:
         backend, zone = self._find(call, "update")
         backend.management.disable(zone, call.attribution)
+        return Reply(204)
+
+    def probe(self, call: Call) -> Reply:
+        """Have the parent asked; the answers show in the status once they are there."""
+        backend, zone = self._find(call, "update")
+        call.read_empty()
+        ParentServers(backend.management.store).ask_again(zone, call.attribution)
+        return Reply(202, render_status(zone, backend.management.show(zone)))
+
+    def ignore_server(self, call: Call) -> Reply:
+        """Declare a name server of the parent dead."""
+        backend, zone = self._find(call, "update")
+        request = call.read(IgnoreServerRequest)
+        seconds = None
+        if request.lifetime is not None and (seconds := parse_lifetime(request.lifetime)) is None:
+            raise InvalidBody("lifetime: must be seconds, or a duration such as 336h")
+        ignored = ParentServers(backend.management.store).ignore(
+            zone, decode_segment(call.path["server"]), seconds, call.attribution
+        )
+        return Reply(body=render_ignored(ignored).render())
+
+    def heed_server(self, call: Call) -> Reply:
+        """Wait for the answers of a server again."""
+        backend, zone = self._find(call, "update")
+        ParentServers(backend.management.store).heed(
+            zone, decode_segment(call.path["server"]), call.attribution
+        )
         return Reply(204)
 
     def _find(self, call: Call, verb: str) -> tuple[DnssecBackend, ZonePlace]:
@@ -136,6 +172,39 @@ def list_dnssec_endpoints(open_dnssec: OpenDnssec) -> list[Endpoint]:
             calls.disable,
             "dns:DisableDnssec",
             "Turn DNSSEC off",
+            gates=(Gate.DNS,),
+            resource_type=DNS_ZONE,
+            statuses=(204, 400, 409, *shared),
+        ),
+        Endpoint(
+            "POST",
+            f"{PATH}:probe",
+            calls.probe,
+            "dns:ProbeParent",
+            "Ask the parent of a zone now",
+            gates=(Gate.DNS,),
+            resource_type=DNS_ZONE,
+            response=DnssecBody,
+            statuses=(202, 400, 409, *shared),
+        ),
+        Endpoint(
+            "PUT",
+            SERVER,
+            calls.ignore_server,
+            "dns:IgnoreParentServer",
+            "Wait no more for a name server of the parent that does not answer",
+            gates=(Gate.DNS,),
+            resource_type=DNS_ZONE,
+            request=IgnoreServerRequest,
+            response=IgnoredServerBody,
+            statuses=(200, 400, 409, *shared),
+        ),
+        Endpoint(
+            "DELETE",
+            SERVER,
+            calls.heed_server,
+            "dns:HeedParentServer",
+            "Wait for a name server of the parent again",
             gates=(Gate.DNS,),
             resource_type=DNS_ZONE,
             statuses=(204, 400, 409, *shared),

@@ -9,6 +9,7 @@ from signerd.api.wire import WireModel
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dnssec.ds import DIGEST_NAMES, make_ds_set
 from signerd.dnssec.key import DnsKey
+from signerd.zone_dnssec.ignored_servers import IgnoredServer
 from signerd.zone_dnssec.management import DnssecStatus
 from signerd.zone_dnssec.settings import ACTIVE, OUTGOING, DnssecSetting, DnssecState, SignError, ZonePlace
 
@@ -34,13 +35,30 @@ class ParentServerBody(WireModel):
     ds_records: list[str] | None = None
     ttl: int | None = None
     error: str | None = None
+    ignored: bool | None = None
+
+
+class IgnoredServerBody(WireModel):
+    """A name server of the parent that nobody waits for (extension)."""
+
+    server: str
+    since: str
+    until: str
+    actor: str | None = None
 
 
 class DelegationBody(WireModel):
-    """What the parent has, and what it should have (extension)."""
+    """What the parent has, and what it should have (extension).
+
+    The DS in `dsToAdd` may be at the parent from `dsNotBefore` on; while `keyPublished` is false, no version
+    in service has the key.
+    """
 
     servers: list[ParentServerBody]
+    ignored_servers: list[IgnoredServerBody] | None = None
     ds_to_add: list[str]
+    ds_not_before: str | None = None
+    key_published: bool | None = None
     ds_to_remove: list[str]
     alarms: list[str]
     problem: str | None = None
@@ -119,9 +137,13 @@ def _render_delegation(setting: DnssecSetting, status: DnssecStatus) -> Delegati
     state = status.delegation
     if state is None:
         return None
+    is_awaited = bool(state.to_add) and setting.state is DnssecState.SIGNED
     return DelegationBody(
         servers=[_render_server(answer) for answer in setting.view.answers],
+        ignored_servers=[render_ignored(server) for server in status.ignored] or None,
         ds_to_add=[format_ds(rdata) for rdata in state.to_add],
+        ds_not_before=format_optional_time(setting.ds_not_before) if is_awaited else None,
+        key_published=setting.ds_not_before is not None if is_awaited else None,
         ds_to_remove=[format_ds(rdata) for rdata in state.to_remove],
         alarms=[str(alarm) for alarm in state.alarms],
         problem=setting.view.problem,
@@ -137,4 +159,15 @@ def _render_server(answer: ServerAnswer) -> ParentServerBody:
         ds_records=None if answer.ds is None else [format_ds(rdata) for rdata in sorted(answer.ds)],
         ttl=answer.ttl if answer.ds else None,
         error=answer.error,
+        ignored=answer.is_ignored or None,
+    )
+
+
+def render_ignored(server: IgnoredServer) -> IgnoredServerBody:
+    """Give a server that is ignored."""
+    return IgnoredServerBody(
+        server=server.server,
+        since=format_time(server.since),
+        until=format_time(server.until),
+        actor=server.actor,
     )

@@ -10,7 +10,7 @@ from signerd.api.errors import MalformedRequest
 from signerd.api.query import parse_query
 from signerd.api.route import Endpoint
 from signerd.platform.request_record import RequestRecord
-from signerd.platform.rights import SECRET
+from signerd.platform.rights import DNS_ZONE, SECRET
 
 SAFE_HEADERS: Final = (
     "User-Agent",
@@ -59,6 +59,8 @@ def name_resource(endpoint: Endpoint, path: Mapping[str, str], query: bytes) -> 
     """
     if endpoint.resource_type is None or not path:
         return None
+    if endpoint.resource_type == DNS_ZONE:  # records are parts of it, and have no entries of their own
+        return path.get("zone")
     if endpoint.resource_type != SECRET:
         return [*path.values()][-1]
     if rest := path.get("path"):

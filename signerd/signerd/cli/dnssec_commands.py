@@ -1,11 +1,14 @@
 """`signerd dnssec`: DNSSEC of zones that are kept over the API; zones of files follow their policy."""
 
-from typing import Annotated, cast
+import time
+from typing import Annotated, Final, cast
+from urllib.parse import quote
 
 import typer
 
-from signerd.cli.command_errors import explain_errors
+from signerd.cli.command_errors import CommandFailed, explain_errors
 from signerd.cli.config_option import ConfigOption, StateOption, read_config
+from signerd.cli.moment_argument import read_moment, read_span
 from signerd.cli.platform_client import (
     Json,
     JsonOption,
@@ -26,6 +29,20 @@ KeyOption = Annotated[
     typer.Option("--key", metavar="KEY", help="KMS key to be the KSK; default: one is made."),
 ]
 
+IgnoreOption = Annotated[
+    str | None,
+    typer.Option("--ignore", metavar="ADDRESS", help="Wait no more for this server; ADDRESS@PORT if not 53."),
+]
+HeedOption = Annotated[
+    str | None, typer.Option("--heed", metavar="ADDRESS", help="Wait for this server again.")
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", metavar="WHEN", help="End of --ignore: 2027-02-01, 2027-02-01T12:00, or +30d."),
+]
+PROBE_SECONDS: Final = 60.0  # a parent with many servers that time out takes long
+POLL_SECONDS: Final = 0.2
+
 
 def add_dnssec_commands(app: typer.Typer) -> None:
     """Add the group."""
@@ -33,6 +50,8 @@ def add_dnssec_commands(app: typer.Typer) -> None:
     group.command("enable")(explain_errors(enable))
     group.command("disable")(explain_errors(disable))
     group.command("status")(explain_errors(show_status))
+    group.command("probe")(explain_errors(probe))
+    group.command("parent-server")(explain_errors(edit_parent_server))
     app.add_typer(group, name="dnssec")
 
 
@@ -88,6 +107,94 @@ def show_status(
         _print_status(zone, client.within(org).get(_find(zone)), as_json=as_json)
 
 
+def probe(
+    zone: ZoneArgument,
+    as_json: JsonOption = False,
+    org: OrganisationOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Ask the parent of a zone now, wait for its answers, and show what follows from them."""
+    with connect_platform(config, state, url, token_file) as client:
+        within = client.within(org)
+        asked = within.post(f"{_find(zone)}:probe")
+        if client.is_local:
+            typer.echo(f"{zone}: no server runs; its parent is asked when one does")
+            return
+        deadline = time.monotonic() + PROBE_SECONDS
+        status = asked
+        while status.get("nextDsProbeAt") == asked.get("nextDsProbeAt"):  # moved on once there are answers
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"zone {zone}: its parent was not asked within {PROBE_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
+            status = within.get(_find(zone))
+        _print_status(zone, status, as_json=as_json)
+
+
+def edit_parent_server(
+    zone: ZoneArgument,
+    ignore: IgnoreOption = None,
+    heed: HeedOption = None,
+    until: UntilOption = None,
+    org: OrganisationOption = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Show the name servers of a zone's parent, or say that one which does not answer is dead.
+
+    Key changes and the end of signing wait until every server of the parent has answered. One that never
+    will holds them up; --ignore ends that, for 14 days unless --until says otherwise. What it does say,
+    if it comes back, counts.
+    """
+    if ignore is not None and heed is not None:
+        raise CommandFailed("give --ignore or --heed, not both")
+    if until is not None and ignore is None:
+        raise CommandFailed("--until goes with --ignore")
+    with connect_platform(config, state, url, token_file) as client:
+        within = client.within(org)
+        if ignore is not None:
+            body: Json = {} if until is None else {"lifetime": f"{_read_seconds(until)}s"}
+            made = within.put(_find_server(zone, ignore), body)
+            typer.echo(f"{zone}: the silence of {made['server']} is ignored until {made['until']}")
+        elif heed is not None:
+            within.delete(_find_server(zone, heed))
+            typer.echo(f"{zone}: {heed} is waited for again")
+        else:
+            _print_servers(zone, within.get(_find(zone)))
+
+
+def _find_server(zone: str, server: str) -> str:
+    return f"{_find(zone)}/parent-servers/{quote(server, safe='')}"
+
+
+def _read_seconds(until: str) -> int:
+    if until.startswith("+"):
+        return read_span(until[1:])
+    return read_moment(until, 0) - int(time.time())
+
+
+def _print_servers(zone: str, status: Json) -> None:
+    delegation = cast("Json", status.get("delegation") or {})
+    servers = cast("list[Json]", delegation.get("servers") or [])
+    if not servers:
+        typer.echo(f"{zone}: no server of the parent was asked")
+    for server in servers:
+        said = server.get("error") or (
+            "has no DS" if not server["dsRecords"] else ", ".join(cast("list[str]", server["dsRecords"]))
+        )
+        typer.echo(f"{server['server']}  {server['answeredAt']}  {said}")
+    _print_ignored(delegation)
+
+
+def _print_ignored(delegation: Json) -> None:
+    for server in cast("list[Json]", delegation.get("ignoredServers") or []):
+        typer.echo(f"  ignored: {server['server']} until {server['until']}, by {server.get('actor', '-')}")
+
+
 def _find(zone: str) -> str:
     return f"/v1/dns/zones/{zone}/dnssec"
 
@@ -123,5 +230,10 @@ def _print_status(zone: str, status: Json, *, as_json: bool) -> None:
     ):
         for text in cast("list[str]", delegation.get(name) or []):
             typer.echo(f"  {label}: {text}")
+    if delegation.get("dsNotBefore"):
+        typer.echo(f"  add it not before: {delegation['dsNotBefore']}, when all caches can have the key")
+    elif delegation.get("keyPublished") is False:
+        typer.echo("  do not add it yet: the key is in no version in service")
+    _print_ignored(delegation)
     if delegation.get("problem"):
         typer.echo(f"  the parent cannot be asked: {delegation['problem']}")

@@ -14,6 +14,7 @@ from signerd.cli.platform_client import Sender
 from signerd.clock import SystemClock
 from signerd.config.options import Config
 from signerd.custody import CustodyHolder
+from signerd.dnssec_desk import DnssecDesk
 from signerd.local_access import LocalAccess
 from signerd.platform_parts import make_admin_parts
 
@@ -32,7 +33,14 @@ def make_local_sender(config: Config) -> Sender:
     custody = holder.custody
     access = LocalAccess(custody.store, custody.kms, custody.derive_pepper)
     parts = replace(
-        make_admin_parts(holder, clock, config.kms, _AlwaysReady(), make_offline_zones(config, holder)),
+        make_admin_parts(
+            holder,
+            clock,
+            config.kms,
+            _AlwaysReady(),
+            make_offline_zones(config, holder),
+            DnssecDesk(holder, config.dnssec, lambda _: None),  # told at the next start by the rows
+        ),
         access=access,
     )
     application = make_application(parts)

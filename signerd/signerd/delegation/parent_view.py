@@ -1,7 +1,7 @@
 """What the parent says of a zone: the answers of all its name servers to the question for the DS set."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 NO_SIGHTINGS: Final[Mapping[bytes, "Sighting"]] = {}
@@ -17,6 +17,7 @@ class ServerAnswer:
         ds: RDATA of the DS records; None if it gave no answer that counts.
         ttl: Of the DS set, seconds; 0 if there is none.
         error: Why the answer does not count; None if it does.
+        is_ignored: Whether somebody declared the server dead, and it gave no answer: nobody waits for it.
     """
 
     server: str
@@ -24,6 +25,19 @@ class ServerAnswer:
     ds: frozenset[bytes] | None
     ttl: int = 0
     error: str | None = None
+    is_ignored: bool = False
+
+
+def mark_ignored(answers: Iterable[ServerAnswer], ignored: Collection[str]) -> tuple[ServerAnswer, ...]:
+    """Note in answers which of the silent servers nobody waits for; what a server does say always counts.
+
+    Args:
+        answers: Of a probe.
+        ignored: Servers, as in the answers.
+    """
+    return tuple(
+        replace(answer, is_ignored=answer.ds is None and answer.server in ignored) for answer in answers
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +82,10 @@ class ParentView:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all servers of the parent answered."""
-        return bool(self.answers) and all(answer.ds is not None for answer in self.answers)
+        """Whether all servers of the parent answered, those apart that are ignored."""
+        return bool(self.counted) and all(
+            answer.ds is not None or answer.is_ignored for answer in self.answers
+        )
 
     @property
     def ds_anywhere(self) -> frozenset[bytes]:

@@ -13,6 +13,7 @@ from signerd.dns_zones.zone_name import read_zone_name
 from signerd.platform.change import Change
 from signerd.platform.described import Described, Description
 from signerd.platform.rights import DNS_ZONE
+from signerd.store.zone_tables import zone_events
 from signerd.zone_dnssec.settings import forget_zone
 from signerd_kms.slug import make_slug
 
@@ -119,6 +120,7 @@ def create_zone(
     )
     # One of the same name may still be in service; the new one follows it without a gap in the serials.
     change.connection.execute(delete(dns_zone_removals).where(dns_zone_removals.c.name == name))
+    _forget_versions(change.connection, name)
     _record(change, "dns.zone.create", scope, made.identity, name)
     return find_zone(change.connection, scope, made.identity)
 
@@ -152,10 +154,16 @@ def delete_zone(change: Change, zone: DnsZone) -> None:
     for table in (dns_change_sets, dns_records):
         change.connection.execute(delete(table).where(table.c.zone == current.identity))
     forget_zone(change.connection, current.text)
+    _forget_versions(change.connection, current.text)
     change.connection.execute(delete(dns_zones).where(dns_zones.c.identity == current.identity))
     change.connection.execute(delete(dns_zone_removals).where(dns_zone_removals.c.name == current.text))
     change.connection.execute(insert(dns_zone_removals).values(name=current.text, at=change.now))
     _record(change, "dns.zone.delete", zone.scope, current.identity, current.text)
+
+
+def _forget_versions(connection: Connection, name: str) -> None:
+    """Drop what is told of versions: of a former zone of the name it is not the next owner's to read."""
+    connection.execute(delete(zone_events).where(zone_events.c.zone == name))
 
 
 def list_every_zone(connection: Connection) -> Sequence[tuple[str, str]]:

@@ -67,12 +67,24 @@ dns_dnssec = Table(
     Column("sign_error_since", BigInteger),
     Column("signatures_until", BigInteger),
     Column("next_probe_at", BigInteger),  # NULL: the parent is not asked
+    Column("ds_not_before", BigInteger),  # NULL: no version was signed with the key chosen last yet
     Column("is_delegated", Integer, nullable=False),
     Column("parent", Text, nullable=False),  # JSON object: answers, sightings, problem
     Column("updated_at", BigInteger, nullable=False),
     CheckConstraint("state IN ('signed', 'awaiting', 'unsigning', 'off')", name="state_known"),
 )
 Index("ix_dns_dnssec_next_probe_at", dns_dnssec.c.next_probe_at)
+
+# Name servers of parents that somebody declared dead: their silence holds nothing up.
+ignored_parent_servers = Table(
+    "ignored_parent_servers",
+    metadata,
+    Column("zone", Text, primary_key=True),  # presentation form, lower case, with the final dot
+    Column("server", Text, primary_key=True),  # `<address>#<port>`
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("actor", Text),
+)
 
 # Signatures of DNSKEY, CDS and CDNSKEY RRsets that were made ahead.
 zone_key_signatures = Table(

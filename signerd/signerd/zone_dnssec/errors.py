@@ -15,10 +15,13 @@ class DnssecKeyRefused(DnssecError):
     code = "dns.dnssec_key_refused"
 
 
-class DnssecZoneUnknown(DnssecError):
-    """There is no such zone in the scope."""
+class ParentServerRefused(DnssecError):
+    """What is said of a parent's name server cannot be taken; the message says why."""
 
-    code = "dns.dnssec_zone_unknown"
+    code = "dns.parent_server_refused"
 
-    def __init__(self) -> None:
-        super().__init__("zone not found")
+
+class DnssecOff(DnssecError):
+    """The zone is not signed, and what is asked for needs that."""
+
+    code = "dns.dnssec_off"

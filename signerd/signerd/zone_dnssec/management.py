@@ -17,6 +17,7 @@ from signerd.platform.rights import DNS_ZONE
 from signerd.store.zone_tables import zone_signing_keys
 from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.errors import DnssecKeyRefused
+from signerd.zone_dnssec.ignored_servers import IgnoredServer, list_ignored, mark_answers
 from signerd.zone_dnssec.ksk_choice import VIA, KeyRight, provide_key, take_key
 from signerd.zone_dnssec.settings import (
     ACTIVE,
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 JOB: Final = Attribution(None, via=VIA)
 """Who does what follows from a probe or from signing."""
+FindNotBefore = Callable[[DnsKey], int | None]
 _SIGNED_NOTE_SECONDS: Final = 60  # `lastSignedAt` is stored no oftener: each record change signs
 
 
@@ -77,12 +79,14 @@ class DnssecStatus:
         keys: Its KSKs.
         delegation: What follows from the parent's answers; None without a row.
         sign_error: Why signing fails or will fail, as far as is known; None if nothing is known.
+        ignored: Servers of the parent that nobody waits for.
     """
 
     setting: DnssecSetting | None
     keys: Sequence[ZoneKsk] = ()
     delegation: DelegationState | None = None
     sign_error: settings.SignError | None = None
+    ignored: Sequence[IgnoredServer] = ()
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,8 @@ class DnssecManagement:
         if chosen is None:
             self._insert_ksk(change, zone, key, scope, keys)
         else:
+            if chosen.state == RETIRED:
+                _refuse_clash(chosen.dnskey, keys)
             settings.set_ksk_state(connection, chosen.id, ACTIVE)
         is_signed = is_served or self.order is Order.SIGN_FIRST
         state = DnssecState.SIGNED if is_signed else DnssecState.AWAITING
@@ -176,6 +182,8 @@ class DnssecManagement:
             setting = replace(setting, view=former.view)
             if former.kms_key == key.identity:
                 setting = replace(setting, is_delegated=former.is_delegated)
+                if is_served:
+                    setting = replace(setting, ds_not_before=former.ds_not_before)
         settings.store_setting(connection, setting, change.now)
         _record(change, "dns.dnssec.enable", zone, {"kmsKey": key.identity, "region": wish.region})
 
@@ -186,10 +194,7 @@ class DnssecManagement:
         public_key = next(known.public_key for known in key.versions if known.version == version)
         assert public_key is not None  # noqa: S101  # types that sign zones have one
         dnskey = DnsKey.from_spki(public_key, KSK_FLAGS)
-        if any(clashes(dnskey, other.dnskey) for other in others if other.state != RETIRED):
-            raise DnssecKeyRefused(
-                f"kmsKeyIdentity: the key has the key tag {dnskey.key_tag} of another key of the zone"
-            )
+        _refuse_clash(dnskey, others)
         change.connection.execute(
             insert(zone_signing_keys).values(
                 id=new_identity("ksk"),
@@ -242,10 +247,11 @@ class DnssecManagement:
             if setting is None:
                 return DnssecStatus(None)
             keys = settings.list_ksks(connection, zone.text)
+            ignored = list_ignored(connection, zone.text, self.store.now())
         error = setting.sign_error
         if error is None and setting.state.is_served_signed:
             error = self._foresee_error(setting)
-        return DnssecStatus(setting, keys, setting.judge(keys, self.store.now()), error)
+        return DnssecStatus(setting, keys, setting.judge(keys, self.store.now()), error, ignored)
 
     def _foresee_error(self, setting: DnssecSetting) -> settings.SignError | None:
         """Say why the next signature of the KSK would fail, before it is due."""
@@ -264,21 +270,32 @@ class DnssecManagement:
 
     # What the pipeline does
 
-    def note_signed(self, zone: str, at: int) -> None:
+    def note_signed(self, zone: str, at: int, find_not_before: FindNotBefore = lambda _: None) -> None:
         """Note that a version of a zone was signed.
 
         Args:
             zone: Its name without trailing dot.
             at: Epoch seconds.
+            find_not_before: Says from when the DS of a KSK may be at the parent, if the version has the key.
         """
         with self.store.read() as connection:
             setting = settings.find_setting_by_name(connection, zone)
-        if setting is None:
-            return
+            if setting is None:
+                return
+            not_before = setting.ds_not_before
+            if not_before is None and (key := settings.find_active_ksk(connection, zone)) is not None:
+                not_before = find_not_before(key.dnskey)
         last = setting.last_signed_at
-        if setting.sign_error is None and last is not None and 0 <= at - last < _SIGNED_NOTE_SECONDS:
+        is_noted = last is not None and 0 <= at - last < _SIGNED_NOTE_SECONDS
+        if setting.sign_error is None and is_noted and not_before == setting.ds_not_before:
             return
-        self._rewrite(setting.zone, JOB, lambda old: replace(old, last_signed_at=at, sign_error=None))
+
+        def note(old: DnssecSetting) -> DnssecSetting:
+            noted = replace(old, last_signed_at=at, sign_error=None)
+            # of another key that was chosen meanwhile nothing is known yet
+            return replace(noted, ds_not_before=not_before) if old.kms_key == setting.kms_key else noted
+
+        self._rewrite(setting.zone, JOB, note)
 
     def note_failed(self, zone: str, reason: str, signatures_until: int | None) -> None:
         """Note that a version could not be signed; the one in service stays.
@@ -347,6 +364,7 @@ class DnssecManagement:
             return False, ()  # turned off meanwhile
         keys = settings.list_ksks(connection, zone.text)
         before = setting.judge(keys, now)
+        answers = mark_answers(connection, zone.text, answers, now)
         view = setting.view.take_in(answers, now) if problem is None else setting.view.fail(problem)
         setting = replace(setting, view=view)
         state = setting.judge(keys, now)
@@ -389,6 +407,13 @@ class DnssecManagement:
                 settings.store_setting(change.connection, edit(setting), change.now)
 
         self.store.change(by, store)
+
+
+def _refuse_clash(dnskey: DnsKey, others: Sequence[ZoneKsk]) -> None:
+    if any(clashes(dnskey, other.dnskey) for other in others if other.state != RETIRED):
+        raise DnssecKeyRefused(
+            f"kmsKeyIdentity: the key has the key tag {dnskey.key_tag} of another key of the zone"
+        )
 
 
 def _record(change: Change, action: str, zone: ZonePlace, details: dict[str, str | int]) -> None:

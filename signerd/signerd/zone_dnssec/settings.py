@@ -13,7 +13,12 @@ from signerd.delegation.parent_view import ParentView, ServerAnswer, Sighting
 from signerd.dns.name import Name, fold_case, parse_name
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey
-from signerd.store.zone_tables import dns_dnssec, zone_signing_keys
+from signerd.store.zone_tables import (
+    dns_dnssec,
+    ignored_parent_servers,
+    zone_key_signatures,
+    zone_signing_keys,
+)
 
 ACTIVE: Final = "active"  # the DS of this KSK was handed out last
 OUTGOING: Final = "outgoing"  # still in the zone, until the parent points to it no more
@@ -90,6 +95,7 @@ class DnssecSetting:
     last_signed_at: int | None = None
     sign_error: SignError | None = None
     next_probe_at: int | None = None
+    ds_not_before: int | None = None  # None: no version was signed with the key yet
     is_delegated: bool = False
     view: ParentView = field(default_factory=ParentView)
 
@@ -170,6 +176,7 @@ def store_setting(connection: Connection, setting: DnssecSetting, now: int) -> N
         "sign_error_since": error.since if error else None,
         "signatures_until": error.signatures_until if error else None,
         "next_probe_at": setting.next_probe_at,
+        "ds_not_before": setting.ds_not_before,
         "is_delegated": int(setting.is_delegated),
         "parent": _write_view(setting.view),
         "updated_at": now,
@@ -201,6 +208,11 @@ def list_ksks(connection: Connection, text: str) -> list[ZoneKsk]:
     ]
 
 
+def find_active_ksk(connection: Connection, text: str) -> ZoneKsk | None:
+    """Find the KSK whose DS was handed out last."""
+    return next((key for key in list_ksks(connection, text) if key.state == ACTIVE), None)
+
+
 def set_ksk_state(connection: Connection, identity: str, state: str) -> None:
     """Change what a KSK does."""
     table = zone_signing_keys
@@ -214,8 +226,8 @@ def forget_zone(connection: Connection, text: str) -> None:
         connection: Inside the transaction that deletes the zone.
         text: The zone's name without trailing dot.
     """
-    connection.execute(delete(dns_dnssec).where(dns_dnssec.c.zone == f"{text}."))
-    connection.execute(delete(zone_signing_keys).where(zone_signing_keys.c.zone == f"{text}."))
+    for table in (dns_dnssec, zone_signing_keys, zone_key_signatures, ignored_parent_servers):
+        connection.execute(delete(table).where(table.c.zone == f"{text}."))
 
 
 def _read(row: RowMapping) -> DnssecSetting:
@@ -236,6 +248,7 @@ def _read(row: RowMapping) -> DnssecSetting:
         row["last_signed_at"],
         error,
         row["next_probe_at"],
+        row["ds_not_before"],
         bool(row["is_delegated"]),
         _read_view(row["parent"]),
     )
@@ -251,6 +264,7 @@ def _write_view(view: ParentView) -> str:
                     "ds": None if answer.ds is None else sorted(rdata.hex() for rdata in answer.ds),
                     "ttl": answer.ttl,
                     "error": answer.error,
+                    "ignored": answer.is_ignored,
                 }
                 for answer in view.answers
             ],
@@ -277,6 +291,7 @@ def _read_view(text: str) -> ParentView:
                 else frozenset(bytes.fromhex(rdata) for rdata in cast("list[str]", answer["ds"])),
                 cast("int", answer["ttl"]),
                 cast("str | None", answer["error"]),
+                bool(answer.get("ignored")),
             )
             for answer in answers
         ),

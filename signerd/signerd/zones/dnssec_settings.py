@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from signerd.dns.zone import Zone
 from signerd.zones.zone_list import Source, ZoneEntry
 
 
@@ -35,8 +36,8 @@ class SigningLog(Protocol):
         """Say if CDS and CDNSKEY ask the parent for the DS; if not, they ask for its removal."""
         ...
 
-    def note_signed(self, entry: ZoneEntry, at: int) -> None:
-        """Note that a version was signed at a time, epoch seconds."""
+    def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
+        """Note that a version was signed at a time, epoch seconds; and which one is in service until then."""
         ...
 
     def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:
@@ -51,7 +52,7 @@ class NoSigningLog:
         """Say yes."""
         return True
 
-    def note_signed(self, entry: ZoneEntry, at: int) -> None:
+    def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
         """Do nothing."""
 
     def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:
