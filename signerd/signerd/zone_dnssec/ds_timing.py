@@ -3,7 +3,7 @@
 from signerd.dns import rdatatype as rt
 from signerd.dns.zone import Zone
 from signerd.dnssec.key import DnsKey
-from signerd.zones.checks import find_largest_ttl
+from signerd.zones.largest_ttl import find_largest_ttl
 
 _ALGORITHM_AT = 3  # in DNSKEY RDATA (RFC 4034, section 2.1)
 
