@@ -1,7 +1,7 @@
 """The operations on keys as plain calls; batches go through `use_all`."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from signerd_kms.attribution import Attribution
 from signerd_kms.authentication_code import Mac, MacVerdict, VerifyMac
@@ -13,7 +13,7 @@ from signerd_kms.hash_name import HashName
 from signerd_kms.key import NO_TEXTS, KeyIdentity, Scope
 from signerd_kms.key_use import KeyUse
 from signerd_kms.signature import DEFAULT_FORM, SignatureForm
-from signerd_kms.signing import Sign, SignMany, Verify
+from signerd_kms.signing import Sign, Verify
 from signerd_kms.state import Task
 from signerd_kms.versioned_text import VersionedOctets
 
@@ -105,20 +105,6 @@ class KeyOperations:
             InvalidRequest: The message or the context breaks its rule.
         """
         return self._use.use(scope, identity, Sign(data, version, form, context), by=by)
-
-    def sign_many(
-        self,
-        scope: Scope,
-        identity: KeyIdentity,
-        version: int,
-        messages: Sequence[bytes],
-        *,
-        by: Attribution,
-        form: SignatureForm = DEFAULT_FORM,
-        context: Mapping[str, str] = NO_TEXTS,
-    ) -> list[bytes]:
-        """Sign many messages, with one audit event that binds them all; `SignMany` says how."""
-        return self._use.use(scope, identity, SignMany(messages, version, form, context), by=by)
 
     def verify(
         self,

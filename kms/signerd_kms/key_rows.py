@@ -101,7 +101,7 @@ _READ_MATERIAL = select(
     key_versions.c.identity == bindparam("identity"),
     key_versions.c.version == bindparam("version"),
 )
-_READ_ZONES = select(zone_bindings.c.zone).where(
+_READ_ZONES = select(zone_bindings.c.zone, zone_bindings.c.signs_data).where(
     zone_bindings.c.organisation == bindparam("organisation"),
     zone_bindings.c.identity == bindparam("identity"),
 )
@@ -239,10 +239,34 @@ def read_status(connection: Connection, scope: Scope, identity: KeyIdentity) -> 
     return KeyStatus(row.status)
 
 
-def read_zones(connection: Connection, key: Key) -> set[bytes]:
-    """Read which zones a key is bound to: their apexes, in wire form and lower case."""
+def read_zones(connection: Connection, key: Key) -> dict[bytes, bool]:
+    """Read which zones a key is bound to, and whether it signs all their RRsets.
+
+    Returns:
+        By the apexes, in wire form and lower case.
+    """
     place = {"organisation": key.scope.organisation, "identity": key.identity}
-    return {bytes(zone) for zone in connection.execute(_READ_ZONES, place).scalars()}
+    return {bytes(row.zone): bool(row.signs_data) for row in connection.execute(_READ_ZONES, place)}
+
+
+def bind_zone(connection: Connection, key: Key, zone: bytes, now: int, *, signs_data: bool) -> None:
+    """Store that a key signs for a zone, in place of what was said of both before."""
+    connection.execute(
+        delete(zone_bindings).where(
+            zone_bindings.c.organisation == key.scope.organisation,
+            zone_bindings.c.identity == key.identity,
+            zone_bindings.c.zone == zone,
+        )
+    )
+    connection.execute(
+        insert(zone_bindings).values(
+            organisation=key.scope.organisation,
+            identity=key.identity,
+            zone=zone,
+            signs_data=int(signs_data),
+            bound_at=now,
+        )
+    )
 
 
 def update_key(connection: Connection, old: Key, new: Key, now: int) -> Key:

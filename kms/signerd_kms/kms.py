@@ -94,7 +94,6 @@ class Kms:
         self.make_data_key = operations.make_data_key
         self.random = operations.random
         self.sign = operations.sign
-        self.sign_many = operations.sign_many
         self.verify = operations.verify
         self.mac = operations.mac
         self.verify_mac = operations.verify_mac
@@ -108,6 +107,7 @@ class Kms:
         self.bind_zone = zones.bind_zone
         self.list_zones = zones.list_zones
         self.sign_zone_statement = zones.sign_zone_statement
+        self.sign_zone_rrsets = zones.sign_zone_rrsets
 
         service_keys = ServiceKeys(self.custodian)
         self.wrap_service_key = service_keys.wrap_service_key

@@ -194,13 +194,14 @@ creations = Table(  # outcomes by idempotency key, so that a retry finds what it
     Column("created_at", BigInteger, nullable=False),
 )
 
-zone_bindings = Table(  # for which zones a key may sign key sets
+zone_bindings = Table(  # for which zones a key may sign
     "kms_zone_bindings",
     metadata,
     Column("organisation", Text, primary_key=True),
     Column("identity", Text, primary_key=True),
     Column("zone", LargeBinary, primary_key=True),  # wire form, lower case
     Column("bound_at", BigInteger, nullable=False),
+    Column("signs_data", Integer, nullable=False, server_default="0"),  # 1: all RRsets, 0: key sets only
     ForeignKeyConstraint(["organisation", "identity"], ["kms_keys.organisation", "kms_keys.identity"]),
 )
 

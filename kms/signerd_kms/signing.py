@@ -9,7 +9,6 @@ from signerd_kms.errors import InvalidRequest, OperationUnsupported
 from signerd_kms.key import NO_TEXTS, Key, Operation
 from signerd_kms.key_material import AeadKey, MacKey, PrivateKey
 from signerd_kms.key_use import Done, OpenKey, Use
-from signerd_kms.merkle import compute_root
 from signerd_kms.signature import DEFAULT_FORM, MAX_SIGNATURE, SignatureForm
 from signerd_kms.versioned_text import MalformedText, VersionedOctets, parse_versioned
 from signerd_kms.zone_statement import refuse_statement
@@ -51,53 +50,6 @@ class Sign(Use[VersionedOctets]):
         (version,) = self.choose_versions(opened.key)
         made = signature.sign(load_private_key(opened, version), self.data, self.form)
         return Done(VersionedOctets(version, made), version, {})
-
-
-@dataclass(frozen=True, slots=True)
-class SignMany(Use[list[bytes]]):
-    """Sign many messages, with one audit event that binds them all.
-
-    The event carries their count and the root of the Merkle tree over their digests (RFC 6962, section 2.1).
-
-    Attributes:
-        messages: At least one, each up to 1 MiB.
-        version: Of the key.
-        form: How.
-        context: As for `Sign`.
-    """
-
-    action: ClassVar[str] = "kms.sign"
-    operation: ClassVar[Operation | None] = Operation.SIGN
-    messages: Sequence[bytes] = field(repr=False)
-    version: int
-    form: SignatureForm = DEFAULT_FORM
-    context: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
-    needs_zones: ClassVar[bool] = True
-
-    def choose_versions(self, key: Key) -> Sequence[int]:
-        """Name the version asked for."""
-        del key
-        return (self.version,)
-
-    def describe(self) -> Mapping[str, str | int]:
-        """Give the count, and the root that proves which messages they were."""
-        facts: dict[str, str | int] = {**self.context, "count": len(self.messages)}
-        if self.messages:
-            facts["merkleRoot"] = compute_root(self.messages).hex()
-        return facts
-
-    def perform(self, opened: OpenKey) -> Done[list[bytes]]:
-        """Sign them all."""
-        request.check_context(self.context)
-        if not self.messages:
-            raise InvalidRequest("there is nothing to sign")
-        for message in self.messages:
-            request.check_message(message)
-            signature.check_form(opened.key.key_type, self.form, len(message))
-            refuse_statement(message, opened.zones, is_prehashed=self.form.is_prehashed)
-        private_key = load_private_key(opened, self.version)
-        made = [signature.sign(private_key, message, self.form) for message in self.messages]
-        return Done(made, self.version, {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""What a zone says of its keys: its DNSKEY, CDS and CDNSKEY RRsets, in the form that is signed.
+"""What a key that is bound to zones may sign for them.
 
-A key that signs for a zone signs nothing it does not understand. A stolen credential of the signer can then
-neither have another zone's keys signed nor bring a key of its own into the chain of trust: the keys that the
-parent is pointed to, or that sign the key set, are keys of this KMS which are bound to the zone.
+What a zone says of its keys, its DNSKEY, CDS and CDNSKEY RRsets, is read and understood. A stolen
+credential of the signer can then neither have another zone's keys signed nor bring a key of its own into the
+chain of trust: the keys that the parent is pointed to, or that sign the key set, are keys of this KMS which
+are bound to the zone.
 
-The form is RRSIG RDATA without the signature, then the RRs in canonical form and order (RFC 4034, section
-3.1.8.1).
+All other RRsets of the zone are signed by a key that is bound to sign its data, and by no other.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from cryptography.hazmat.primitives import serialization
@@ -20,19 +21,18 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from signerd_kms.errors import StatementRefused
 from signerd_kms.key import KeyType
+from signerd_kms.zone_rrset import PREFIX_OCTETS, SignedRRset, is_in_zone, parse_rrset, read_name, read_signer
 
-DAY = 86_400
-MAX_VALIDITY_SECONDS = 3700 * DAY  # far below 2**31, where the times of signatures wrap
-MAX_AHEAD_SECONDS = 300  # an inception may lie so far ahead of the clock
-MAX_RECORDS = 64
-_PREFIX = struct.Struct("!HBBIIIH")  # type covered, algorithm, labels, TTL, expiration, inception, key tag
-_RECORD = struct.Struct("!HHIH")  # type, class, TTL, RDATA length
-_CLASS_IN = 1
+MAX_RECORDS = 64  # that say something of keys
 _PROTOCOL = 3  # RFC 4034, section 2.1.2
 _ZONE_KEY, _REVOKED, _SECURE_ENTRY_POINT = 0x0100, 0x0080, 0x0001
 _DELETE_CDS = bytes.fromhex("0000000000")  # RFC 8078, section 4
 _DELETE_CDNSKEY = bytes.fromhex("0000030000")
 _DIGESTS = MappingProxyType({2: hashlib.sha256, 4: hashlib.sha384})
+_SOA, _SIG, _OPT, _DS, _RRSIG, _NSEC3PARAM = 6, 24, 41, 43, 46, 51
+_META_TYPES = range(128, 256)  # of questions and of messages, never of zones (RFC 6895, section 3.1)
+_UNSIGNED_TYPES = frozenset({0, _SIG, _OPT, _RRSIG})  # RFC 4035, section 2.2
+_APEX_TYPES = frozenset({_SOA, _NSEC3PARAM})
 
 ALGORITHMS: Mapping[KeyType, int] = MappingProxyType(
     {
@@ -54,6 +54,10 @@ class StatementType(IntEnum):
     CDNSKEY = 60
 
 
+_STATEMENT_TYPES = frozenset(map(int, StatementType))
+_ALGORITHM_OCTETS = frozenset(bytes((number,)) for number in ALGORITHMS.values())
+
+
 @dataclass(frozen=True, slots=True)
 class ZoneKey:
     """A public key as in a DNSKEY record, without its flags."""
@@ -67,26 +71,6 @@ class ZoneKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """An RRset about to be signed; times are seconds since 1970, UTC."""
-
-    rdatatype: StatementType
-    algorithm: int
-    key_tag: int
-    inception: int
-    expiration: int
-    rdatas: tuple[bytes, ...]
-
-    @property
-    def asks_removal(self) -> bool:
-        """Say if it asks the parent to remove all DS records (RFC 8078, section 4)."""
-        return (self.rdatatype, self.rdatas) in (
-            (StatementType.CDS, (_DELETE_CDS,)),
-            (StatementType.CDNSKEY, (_DELETE_CDNSKEY,)),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class StatementPolicy:
     """What a key may sign.
 
@@ -95,45 +79,49 @@ class StatementPolicy:
         own: The version that shall sign.
         bound: For each zone the keys of the KMS that are bound to it, in all their versions.
         allows_removal: Whether CDS and CDNSKEY may be in their delete form: the zone is about to go insecure.
+        data_zones: Those of the zones all of whose RRsets the key may sign.
     """
 
     zones: Collection[bytes]
     own: ZoneKey
     bound: Mapping[bytes, Collection[ZoneKey]]
     allows_removal: bool = False
+    data_zones: Collection[bytes] = ()
 
 
-def check_statement(octets: bytes, policy: StatementPolicy, now: int) -> Statement:
+def check_statement(octets: bytes, policy: StatementPolicy, now: int) -> SignedRRset:
     """Read what shall be signed, and check all of it against the policy of the key.
 
     Raises:
         StatementRefused: It is malformed or not allowed; the message says why.
     """
-    if len(octets) <= _PREFIX.size:
-        raise StatementRefused("there is no RRset")
-    zone = _read_name(octets, _PREFIX.size)
+    zone = read_signer(octets)
     if zone not in policy.zones:
         raise StatementRefused("the key is not bound to this zone")
-    statement = _parse(octets, zone, now)
-    if statement.algorithm != policy.own.algorithm:
-        raise StatementRefused(f"algorithm {statement.algorithm} is not that of the key")
-    _check_window(statement, now)
+    rrset = parse_rrset(octets, now)
+    if rrset.algorithm != policy.own.algorithm:
+        raise StatementRefused(f"algorithm {rrset.algorithm} is not that of the key")
     known = policy.bound[zone]
-    if statement.asks_removal and not policy.allows_removal:
+    if rrset.owner != zone or rrset.rdatatype not in _STATEMENT_TYPES:
+        _check_data(rrset, policy)
+        return rrset
+    if asks_removal(rrset) and not policy.allows_removal:
         raise StatementRefused(
             "the removal of all DS records is asked for, and the zone is not said to go insecure"
         )
-    if statement.rdatatype is StatementType.DNSKEY:
-        _check_dnskey(statement, policy.own, known)
-    elif statement.rdatatype is StatementType.CDNSKEY:
-        _check_cdnskey(statement, known)
+    if len(rrset.rdatas) > MAX_RECORDS:
+        raise StatementRefused(f"there are more than {MAX_RECORDS} records")
+    if rrset.rdatatype == StatementType.DNSKEY:
+        _check_dnskey(rrset, policy.own, known)
+    elif rrset.rdatatype == StatementType.CDNSKEY:
+        _check_cdnskey(rrset, known)
     else:
-        _check_cds(statement, zone, known)
-    return statement
+        _check_cds(rrset, zone, known)
+    return rrset
 
 
 def refuse_statement(octets: bytes, zones: Collection[bytes], *, is_prehashed: bool) -> None:
-    """Refuse to sign, as plain octets, what a zone of the key says of its keys.
+    """Refuse to sign, as plain octets, an RRset of a zone of the key: a resolver would believe all of them.
 
     Args:
         octets: The message.
@@ -141,20 +129,20 @@ def refuse_statement(octets: bytes, zones: Collection[bytes], *, is_prehashed: b
         is_prehashed: The message is a digest, which may be one of anything.
 
     Raises:
-        StatementRefused: It is, or may be, such a statement.
+        StatementRefused: It is, or may be, such an RRset.
     """
     if not zones:
         return
     if is_prehashed:
         raise StatementRefused("a key that signs for a zone signs no digests: they may be of anything")
-    named = octets[_PREFIX.size :].lower()
-    if int.from_bytes(octets[:2], "big") in set(StatementType) and any(map(named.startswith, zones)):
-        raise StatementRefused("the keys of a zone are signed as such only, not as plain octets")
+    named = octets[PREFIX_OCTETS:].lower()
+    if octets[2:3] in _ALGORITHM_OCTETS and any(map(named.startswith, zones)):
+        raise StatementRefused("the RRsets of a zone are signed as such only, not as plain octets")
 
 
 def check_zone_name(zone: bytes) -> None:
     """Raise StatementRefused unless octets are one whole domain name in wire form and lower case."""
-    if _read_name(zone, 0) != zone:
+    if read_name(zone, 0, "the zone") != zone:
         raise StatementRefused("a zone is named by the wire form of its apex")
 
 
@@ -175,63 +163,45 @@ def make_zone_key(key_type: KeyType, spki: bytes) -> ZoneKey | None:
     return ZoneKey(algorithm, bytes((len(exponent),)) + exponent + modulus)  # RFC 3110, section 2
 
 
+def name_type(rdatatype: int) -> str:
+    """Name a type of RRsets, for the audit; those of which nothing is known by their number."""
+    return StatementType(rdatatype).name if rdatatype in _STATEMENT_TYPES else f"TYPE{rdatatype}"
+
+
+def asks_removal(rrset: SignedRRset) -> bool:
+    """Say if an RRset asks the parent to remove all DS records (RFC 8078, section 4)."""
+    if rrset.rdatatype == StatementType.CDS:
+        return rrset.rdatas == (_DELETE_CDS,)
+    return rrset.rdatatype == StatementType.CDNSKEY and rrset.rdatas == (_DELETE_CDNSKEY,)
+
+
+@lru_cache(maxsize=1024)  # of a batch all RRsets ask for the same
 def compute_key_tag(rdata: bytes) -> int:
     """Compute the key tag of a DNSKEY record (RFC 4034, appendix B)."""
     total = sum(octet if place & 1 else octet << 8 for place, octet in enumerate(rdata))
     return (total + (total >> 16)) & 0xFFFF
 
 
-def _parse(octets: bytes, zone: bytes, now: int) -> Statement:
-    covered, algorithm, labels, ttl, expiration, inception, key_tag = _PREFIX.unpack_from(octets)
-    try:
-        rdatatype = StatementType(covered)
-    except ValueError as error:
-        raise StatementRefused(f"type {covered} is none that says something of keys") from error
-    if labels != _count_labels(zone):
-        raise StatementRefused("the number of labels is not that of the zone's name")
-    rdatas: list[bytes] = []
-    place = _PREFIX.size + len(zone)
-    while place < len(octets):
-        if not octets.startswith(zone, place):
+def _check_data(rrset: SignedRRset, policy: StatementPolicy) -> None:
+    """Check an RRset that says nothing of the keys of its zone."""
+    zone, rdatatype = rrset.signer, rrset.rdatatype
+    if zone not in policy.data_zones:
+        if rrset.owner != zone:
             raise StatementRefused("a record has another owner than the zone's apex")
-        place += len(zone)
-        if len(octets) < place + _RECORD.size:
-            raise StatementRefused("a record is cut")
-        found_type, found_class, found_ttl, length = _RECORD.unpack_from(octets, place)
-        if (found_type, found_class, found_ttl) != (covered, _CLASS_IN, ttl):
-            raise StatementRefused("a record has another type, class or TTL than the signature says")
-        place += _RECORD.size
-        rdata = octets[place : place + length]
-        place += length
-        if len(rdata) != length:
-            raise StatementRefused("a record is cut")
-        if rdatas and rdatas[-1] >= rdata:
-            raise StatementRefused("the records are not in canonical order, or one is there twice")
-        rdatas.append(rdata)
-        if len(rdatas) > MAX_RECORDS:
-            raise StatementRefused(f"there are more than {MAX_RECORDS} records")
-    if not rdatas:
-        raise StatementRefused("there is no record")
-    return Statement(
-        rdatatype,
-        algorithm,
-        key_tag,
-        _unwrap_time(inception, now),
-        _unwrap_time(expiration, now),
-        tuple(rdatas),
-    )
+        raise StatementRefused(f"type {rdatatype} is none that says something of keys")
+    if not is_in_zone(rrset.owner, zone):
+        raise StatementRefused("a record has an owner outside of the zone")
+    if rdatatype in _UNSIGNED_TYPES or rdatatype in _META_TYPES:
+        raise StatementRefused(f"type {rdatatype} is none that zones sign")
+    if rdatatype == StatementType.DNSKEY or (rdatatype in _APEX_TYPES and rrset.owner != zone):
+        raise StatementRefused(f"type {rdatatype} belongs to the apex only")
+    if rdatatype == _DS and rrset.owner == zone:
+        raise StatementRefused("the DS of a zone is its parent's")
+    if rrset.key_tag != compute_key_tag(policy.own.encode(_ZONE_KEY | _SECURE_ENTRY_POINT)):
+        raise StatementRefused("the key tag is not that of the key")
 
 
-def _check_window(statement: Statement, now: int) -> None:
-    if statement.inception > now + MAX_AHEAD_SECONDS:
-        raise StatementRefused("the signature would begin in the future")
-    if statement.expiration <= now:
-        raise StatementRefused("the signature would have expired")
-    if statement.expiration - statement.inception > MAX_VALIDITY_SECONDS:
-        raise StatementRefused("the signature would be valid for too long")
-
-
-def _check_dnskey(statement: Statement, own: ZoneKey, known: Collection[ZoneKey]) -> None:
+def _check_dnskey(statement: SignedRRset, own: ZoneKey, known: Collection[ZoneKey]) -> None:
     is_member = False
     for rdata in statement.rdatas:
         flags, key = _read_dnskey(rdata)
@@ -245,8 +215,8 @@ def _check_dnskey(statement: Statement, own: ZoneKey, known: Collection[ZoneKey]
         raise StatementRefused("the key that shall sign is not in the set under that key tag")
 
 
-def _check_cdnskey(statement: Statement, known: Collection[ZoneKey]) -> None:
-    if statement.asks_removal:
+def _check_cdnskey(statement: SignedRRset, known: Collection[ZoneKey]) -> None:
+    if asks_removal(statement):
         return
     for rdata in statement.rdatas:
         flags, key = _read_dnskey(rdata)
@@ -254,8 +224,8 @@ def _check_cdnskey(statement: Statement, known: Collection[ZoneKey]) -> None:
             raise StatementRefused("a CDNSKEY is no key of this KMS bound to the zone")
 
 
-def _check_cds(statement: Statement, zone: bytes, known: Collection[ZoneKey]) -> None:
-    if statement.asks_removal:
+def _check_cds(statement: SignedRRset, zone: bytes, known: Collection[ZoneKey]) -> None:
+    if asks_removal(statement):
         return
     allowed: set[bytes] = set()
     for key in known:
@@ -271,38 +241,3 @@ def _read_dnskey(rdata: bytes) -> tuple[int, ZoneKey]:
     if len(rdata) <= 4 or rdata[2] != _PROTOCOL:
         raise StatementRefused("a key is no DNSKEY record")
     return int.from_bytes(rdata[:2], "big"), ZoneKey(rdata[3], rdata[4:])
-
-
-def _read_name(octets: bytes, start: int) -> bytes:
-    place = start
-    while True:
-        if place >= len(octets) or octets[place] > 63 or place - start > 254:
-            raise StatementRefused("the signer's name is no domain name")
-        if octets[place] == 0:
-            name = octets[start : place + 1]
-            break
-        place += 1 + octets[place]
-    if any(0x41 <= octet <= 0x5A for octet in _list_label_octets(name)):
-        raise StatementRefused("the signer's name is not in lower case")
-    return name
-
-
-def _list_label_octets(name: bytes) -> bytes:
-    found, place = b"", 0
-    while length := name[place]:
-        found += name[place + 1 : place + 1 + length]
-        place += 1 + length
-    return found
-
-
-def _count_labels(name: bytes) -> int:
-    count = place = 0
-    while length := name[place]:
-        count += 1
-        place += 1 + length
-    return count
-
-
-def _unwrap_time(field: int, now: int) -> int:
-    """Read a time modulo 2**32 as the one nearest to now (RFC 4034, section 3.1.5)."""
-    return now + ((field - now + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)

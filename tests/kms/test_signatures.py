@@ -1,6 +1,5 @@
 import base64
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,12 @@ from hypothesis import strategies as st
 from kms_world import World
 from openssl import run_openssl
 from signerd_kms.attribution import Attribution
-from signerd_kms.audit import AuditEvent
 from signerd_kms.errors import InvalidRequest, SchemeUnsupported
 from signerd_kms.hash_name import HashName, parse_hash_name
 from signerd_kms.key import Key, KeyType
 from signerd_kms.kms import Kms
 from signerd_kms.merkle import compute_root
-from signerd_kms.signature import DEFAULT_FORM, Marshaling, RsaPadding, SignatureForm
+from signerd_kms.signature import Marshaling, RsaPadding, SignatureForm
 from signerd_kms.versioned_text import VersionedOctets
 
 BY = Attribution("user:tester")
@@ -174,31 +172,6 @@ def test_hash_names(text: str, expected: HashName) -> None:
 def test_other_hash_names_are_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         parse_hash_name(text)
-
-
-def test_many_signatures_make_one_event_with_count_and_merkle_root(kms: Kms, world: World) -> None:
-    key = make(kms, world, KeyType.ECDSA_P256)
-    messages = [os.urandom(40) for _ in range(100)]
-    before = len(world.sink.events)
-    made = kms.sign_many(world.scope, key.identity, 1, messages, by=BY, context={"zone": "example.com"})
-    (event,) = world.sink.events[before:]
-    check_batch_event(event, messages)
-    for message, octets in zip(messages, made, strict=True):
-        text = VersionedOctets(1, octets).text
-        assert kms.verify(world.scope, key.identity, message, text, by=BY, form=DEFAULT_FORM)
-    with pytest.raises(InvalidRequest):
-        kms.sign_many(world.scope, key.identity, 1, [], by=BY)
-    with pytest.raises(InvalidRequest):
-        kms.sign_many(world.scope, key.identity, 1, [b"x", b""], by=BY)
-
-
-def check_batch_event(event: AuditEvent, messages: list[bytes]) -> None:
-    assert (event.action, event.succeeded, event.key_version) == ("kms.sign", True, 1)
-    assert event.details == {
-        "zone": "example.com",
-        "count": 100,
-        "merkleRoot": compute_root(messages).hex(),
-    }
 
 
 def compute_root_by_definition(leaves: list[bytes]) -> bytes:

@@ -1,7 +1,8 @@
 """Zone keys: DNSKEY records, and what signs with them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, runtime_checkable
 
 from signerd.dnssec.algorithm import encode_public_key
 
@@ -73,6 +74,15 @@ class SigningKey(Protocol):
 
     def sign(self, data: bytes, /) -> bytes:
         """Sign; the result is in DNSSEC form (PKCS#1 v1.5, or r | s)."""
+        ...
+
+
+@runtime_checkable
+class BatchSigningKey(SigningKey, Protocol):
+    """A private key that does better when it is asked for many signatures at a time."""
+
+    def sign_many(self, messages: Sequence[bytes], /) -> list[bytes]:
+        """Sign each of them."""
         ...
 
 

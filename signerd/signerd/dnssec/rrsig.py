@@ -7,7 +7,7 @@ from struct import Struct
 from signerd.dns.name import Name, is_wildcard
 from signerd.dns.rrset import RRset
 from signerd.dnssec.canonical import encode_rrset
-from signerd.dnssec.key import SigningKey
+from signerd.dnssec.key import BatchSigningKey, SigningKey
 
 _pack_head = Struct("!HBBIIIH").pack  # type covered, algorithm, labels, TTL, expiration, inception, key tag
 _MASK = 0xFFFFFFFF  # RRSIG times are epoch seconds mod 2**32 (RFC 4034, section 3.1.5)
@@ -16,11 +16,12 @@ _MASK = 0xFFFFFFFF  # RRSIG times are epoch seconds mod 2**32 (RFC 4034, section
 class RRsetSigner:
     """Signs RRsets of a zone with one key, for one inception."""
 
-    __slots__ = ("_algorithm", "_inception", "_key_tag", "_sign", "_zone")
+    __slots__ = ("_algorithm", "_inception", "_key_tag", "_sign", "_sign_many", "_zone")
 
     def __init__(self, key: SigningKey, zone: Name, inception: int) -> None:
         """Prepare; see `make_signer`."""
         self._algorithm, self._key_tag, self._sign = key.dnskey.algorithm, key.dnskey.key_tag, key.sign
+        self._sign_many = key.sign_many if isinstance(key, BatchSigningKey) else None
         self._zone = zone
         self._inception = inception & _MASK
 
@@ -37,7 +38,10 @@ class RRsetSigner:
         """
         heads = list(map(self._make_head, rrsets, expirations))
         signed_data = [head + encode_rrset(rrset) for head, rrset in zip(heads, rrsets, strict=True)]
-        signatures = list(map(self._sign, signed_data))
+        if self._sign_many is not None:
+            signatures = self._sign_many(signed_data)
+        else:
+            signatures = list(map(self._sign, signed_data))
         return list(map(add, heads, signatures))
 
     def _make_head(self, rrset: RRset, expiration: int) -> bytes:

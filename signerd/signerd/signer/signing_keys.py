@@ -1,6 +1,6 @@
 """Keys that sign: one whose private half is in the KMS, and one that is held in this process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
@@ -38,22 +38,29 @@ class WrongPrivateKey(Exception):
 
 
 class SignInKms(Protocol):
-    """Signs a zone's key set with a certain key of the KMS, which reads it and may refuse.
+    """Signs RRsets of a zone with a certain key of the KMS, which reads them and may refuse.
 
-    The audit event is stored before it returns.
+    The audit event is stored before a call returns.
     """
 
-    def __call__(self, data: bytes) -> bytes:
-        """Sign, in the form of an RRSIG."""
+    def sign_statement(self, data: bytes, /) -> bytes:
+        """Sign a key set, in the form of an RRSIG."""
+        ...
+
+    def sign_rrsets(self, messages: Sequence[bytes], /) -> list[bytes]:
+        """Sign many RRsets with one audit event, in the form of an RRSIG."""
         ...
 
 
 class KmsSigningKey:
-    """A key in the KMS, pinned to one version. It signs DNSKEY, CDS and CDNSKEY RRsets, and nothing else."""
+    """A key in the KMS, pinned to one version.
 
-    def __init__(self, dnskey: DnsKey, sign: SignInKms) -> None:
+    It signs DNSKEY, CDS and CDNSKEY RRsets; everything else only if the KMS knows it for a CSK of the zone.
+    """
+
+    def __init__(self, dnskey: DnsKey, kms: SignInKms) -> None:
         self._dnskey = dnskey
-        self._sign = sign
+        self._kms = kms
 
     @property
     def dnskey(self) -> DnsKey:
@@ -63,11 +70,15 @@ class KmsSigningKey:
     @property
     def signer(self) -> SignInKms:
         """What signs."""
-        return self._sign
+        return self._kms
 
     def sign(self, data: bytes) -> bytes:
-        """Sign, in the form of an RRSIG."""
-        return self._sign(data)
+        """Sign a key set, in the form of an RRSIG."""
+        return self._kms.sign_statement(data)
+
+    def sign_many(self, messages: Sequence[bytes]) -> list[bytes]:
+        """Sign RRsets, by one call of the KMS."""
+        return self._kms.sign_rrsets(messages)
 
 
 class LocalSigningKey:

@@ -27,6 +27,7 @@ from signerd_kms.errors import KeyNameTaken, KeyUnknown
 from signerd_kms.identity import new_identity
 from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyType, Scope
 from signerd_kms.kms import Kms
+from signerd_kms.zone_signing import MAX_RRSETS
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ BY = Attribution(None, via="dns-dnssec")  # in the KMS's audit entries: a backgr
 ZSK_PURPOSE = "dnssec-zsk"
 ACTIVE = "active"
 OUTGOING = "outgoing"  # of a KSK: signs until the parent points to it no more, but asks for no DS
+POINTED_TO = ("ksk", "csk")  # roles of keys in the KMS, which the parent's DS is for
+SIGNING_DATA = ("zsk", "csk")
 _MOST_NAMES = 1000  # of unusable keys that block `DNSSEC <zone>`; beyond, something else is wrong
 _MOST_TRIES = 100  # at a key tag that is free: each fails with a probability below one in a thousand
 
@@ -100,18 +103,18 @@ class ZoneKeyStore:
         """
         with self._lock:
             rows = self._read_rows(zone)
-            if not any(row.role == "ksk" for row in rows):
+            if not any(row.role in POINTED_TO for row in rows):
                 raise KeyUnusable("no KSK is chosen")
-            looks = tuple((str(row.id), str(row.state)) for row in rows)
+            looks = _describe(rows)
             known = self._chosen.get(zone)
             if known is None or known[0] != looks:
                 keys = self._load_rows(zone, rows)
-                looks = tuple((str(row.id), str(row.state)) for row in self._read_rows(zone))
+                looks = _describe(self._read_rows(zone))
                 known = self._chosen[zone] = looks, keys
             keys = known[1]
         return keys if announce else keys.ask_removal()
 
-    def ensure(self, zone: Name, key_type: KeyType, kms_key: str | None) -> ZoneKeys:
+    def ensure(self, zone: Name, key_type: KeyType, kms_key: str | None, *, is_csk: bool = False) -> ZoneKeys:
         """Give the keys of a zone; make those that it does not have yet.
 
         A zone that has keys keeps them, whatever is asked for now: another KSK without its DS at the parent
@@ -121,6 +124,7 @@ class ZoneKeyStore:
             zone: The apex.
             key_type: Of a new KSK; the ZSK has the same algorithm.
             kms_key: Identity or name of the KMS key to take as KSK; None has one made, named `DNSSEC <zone>`.
+            is_csk: A new KSK shall sign everything, so that the zone has no ZSK.
 
         Raises:
             KeyUnusable: The KMS key named is unknown, not active, or of a type that cannot sign zones.
@@ -130,13 +134,13 @@ class ZoneKeyStore:
         with self._lock:
             loaded = self._loaded.get(zone)
             if loaded is None:
-                loaded = self._loaded[zone] = self._load_or_make(zone, key_type, kms_key)
+                loaded = self._loaded[zone] = self._load_or_make(zone, key_type, kms_key, is_csk=is_csk)
             return loaded
 
     def has_ksk(self, zone: Name) -> bool:
         """Say if the zone has a KSK already, so that none would be made."""
         with self._lock:
-            return zone in self._loaded or any(row.role == "ksk" for row in self._read_rows(zone))
+            return zone in self._loaded or any(row.role in POINTED_TO for row in self._read_rows(zone))
 
     def forget_loaded(self) -> None:
         """Drop all keys from memory, as sealing asks for."""
@@ -144,21 +148,21 @@ class ZoneKeyStore:
             self._loaded.clear()
             self._chosen.clear()
 
-    def _load_or_make(self, zone: Name, key_type: KeyType, kms_key: str | None) -> ZoneKeys:
+    def _load_or_make(self, zone: Name, key_type: KeyType, kms_key: str | None, *, is_csk: bool) -> ZoneKeys:
         rows = self._read_rows(zone)
-        ksk_rows = [row for row in rows if row.role == "ksk"]
+        ksk_rows = [row for row in rows if row.role in POINTED_TO]
         if not ksk_rows:
-            self._make_ksk(zone, key_type, kms_key)
-            ksk_rows = [row for row in self._read_rows(zone) if row.role == "ksk"]
+            self._make_ksk(zone, key_type, kms_key, "csk" if is_csk else "ksk")
+            ksk_rows = [row for row in self._read_rows(zone) if row.role in POINTED_TO]
         self._warn_of_other_wishes(zone, ksk_rows, key_type, kms_key)
         return self._load_rows(zone, self._read_rows(zone))
 
     def _load_rows(self, zone: Name, rows: Sequence[Row[tuple[object, ...]]]) -> ZoneKeys:
-        """Load what the rows say; each algorithm without a ZSK gets one (RFC 4035, section 2.2)."""
-        ksk_rows = [row for row in rows if row.role == "ksk"]
+        """Load what the rows say; each algorithm that nothing signs data with gets a ZSK (RFC 4035, 2.2)."""
+        ksk_rows = [row for row in rows if row.role in POINTED_TO]
         ksks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in ksk_rows]
         algorithms = {key.algorithm for key in ksks}
-        lacking = algorithms - {row.algorithm for row in rows if row.role == "zsk"}
+        lacking = algorithms - {row.algorithm for row in rows if row.role in SIGNING_DATA}
         for algorithm in sorted(lacking):
             self._make_zsk(
                 zone, algorithm, [DnsKey(row.flags, row.algorithm, row.public_key) for row in rows]
@@ -169,14 +173,23 @@ class ZoneKeyStore:
         signing_keys: list[SigningKey] = []
         for key, row in zip(ksks, ksk_rows, strict=True):
             scope = self._find_scope(row)
-            self._kms.bind_zone(scope, KeyIdentity(str(row.kms_key_identity)), zone, by=BY)
+            self._kms.bind_zone(
+                scope, KeyIdentity(str(row.kms_key_identity)), zone, by=BY, signs_data=row.role == "csk"
+            )
             signing_keys.append(KmsSigningKey(key, self._make_kms_signer(zone, key, row, scope)))
         zsks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in zsk_rows]
         for key, row in zip(zsks, zsk_rows, strict=True):
             signing_keys.append(self._load_zsk(zone, key, row))
+        csks = [key for key, row in zip(ksks, ksk_rows, strict=True) if row.role == "csk"]
+        if csks:
+            logger.warning(
+                "zone %s: every RRset goes through the KMS, as the zone has a CSK: signing takes longer, and "
+                "nothing is signed while the KMS is sealed",
+                _format_zone(zone),
+            )
         announced = [key for key, row in zip(ksks, ksk_rows, strict=True) if row.state == ACTIVE]
         return ZoneKeys(
-            KeySet((*ksks, *zsks), tuple(ksks), tuple(zsks), announced=tuple(announced)),
+            KeySet((*ksks, *zsks), tuple(ksks), (*csks, *zsks), announced=tuple(announced)),
             signing_keys,
             tuple(ds for key in ksks for ds in make_ds_set(zone, key)),
             {key.key_tag: row.kms_key_identity for key, row in zip(ksks, ksk_rows, strict=True)},
@@ -219,19 +232,25 @@ class ZoneKeyStore:
         except KeyUnknown:
             return self._kms.find_key(self._scope, kms_key)
 
-    def _make_ksk(self, zone: Name, key_type: KeyType, kms_key: str | None) -> None:
+    def _make_ksk(self, zone: Name, key_type: KeyType, kms_key: str | None, role: str) -> None:
         key = self._provide_key(zone, key_type) if kms_key is None else self._take_key(kms_key)
         public_key = self._kms.public_key(self._scope, key.identity, key.latest_version)
         dnskey = DnsKey.from_spki(public_key, KSK_FLAGS)
         self._store(
             zone,
-            "ksk",
+            role,
             dnskey,
             kms_key_identity=key.identity,
             kms_key_version=key.latest_version,
             wrapped=None,
         )
-        logger.info("zone %s: KSK %d is the KMS key %s", _format_zone(zone), dnskey.key_tag, key.identity)
+        logger.info(
+            "zone %s: %s %d is the KMS key %s",
+            _format_zone(zone),
+            role.upper(),
+            dnskey.key_tag,
+            key.identity,
+        )
 
     def _take_key(self, kms_key: str) -> Key:
         key = self._find_named(kms_key)
@@ -337,7 +356,7 @@ class _KmsSign:
     context: dict[str, str]
     allows_removal: bool = False
 
-    def __call__(self, data: bytes) -> bytes:
+    def sign_statement(self, data: bytes, /) -> bytes:
         return self.kms.sign_zone_statement(
             self.scope,
             self.identity,
@@ -347,6 +366,20 @@ class _KmsSign:
             context=self.context,
             allows_removal=self.allows_removal,
         )
+
+    def sign_rrsets(self, messages: Sequence[bytes], /) -> list[bytes]:
+        made: list[bytes] = []
+        for start in range(0, len(messages), MAX_RRSETS):
+            part = messages[start : start + MAX_RRSETS]
+            made += self.kms.sign_zone_rrsets(
+                self.scope, self.identity, self.version, part, by=BY, context=self.context
+            )
+        return made
+
+
+def _describe(rows: Sequence[Row[tuple[object, ...]]]) -> tuple[tuple[str, str], ...]:
+    """Give what a change of the keys would change."""
+    return tuple((str(row.id), f"{row.role} {row.state}") for row in rows)
 
 
 def _format_zone(zone: Name) -> str:

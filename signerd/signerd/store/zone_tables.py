@@ -16,7 +16,7 @@ zone_signing_keys = Table(
     Column("algorithm", Integer, nullable=False),
     Column("public_key", LargeBinary, nullable=False),  # public key field of the DNSKEY
     Column("key_tag", Integer, nullable=False),
-    Column("kms_key_identity", Text),  # of a KSK: where its private part is
+    Column("kms_key_identity", Text),  # of a KSK or CSK: where its private part is
     Column("kms_key_version", Integer),
     Column("kms_organisation", Text),  # where the KMS key lives; NULL: with the keys of the deployment
     Column("kms_region", Text),
@@ -24,7 +24,7 @@ zone_signing_keys = Table(
     Column("wrapped", LargeBinary),  # of a ZSK: its private part, wrapped by the KMS
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),  # seconds since 1970, UTC
-    CheckConstraint("role IN ('ksk', 'zsk')", name="role_known"),
+    CheckConstraint("role IN ('ksk', 'zsk', 'csk')", name="role_known"),
 )
 Index("ix_zone_signing_keys_zone_state", zone_signing_keys.c.zone, zone_signing_keys.c.state)
 

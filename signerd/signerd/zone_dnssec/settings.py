@@ -192,7 +192,7 @@ def list_ksks(connection: Connection, text: str) -> list[ZoneKsk]:
     table = zone_signing_keys
     rows = connection.execute(
         select(table)
-        .where(table.c.zone == f"{text}.", table.c.role == "ksk")
+        .where(table.c.zone == f"{text}.", table.c.role.in_(("ksk", "csk")))
         .order_by(table.c.created_at, table.c.id)
     )
     return [
