@@ -12,6 +12,7 @@ from pathlib import Path
 import trio
 
 from signerd.admin_server import start_admin
+from signerd.alarm_desk import AlarmDesk
 from signerd.api_zones import ApiZones, FleetPublisher, make_served_zones
 from signerd.clock import Clock, SystemClock
 from signerd.config.options import Config, LogFormat
@@ -161,7 +162,10 @@ class Daemon:
         self._events = EventLog(self._holder, clock, on_stage)
         self._progress = TerminalProgress(clock)
         self._api_zones = ApiZones(config, self._holder)
-        self._dnssec = DnssecDesk(self._holder, config.dnssec, self._wake_from_thread)
+        self._alarms = AlarmDesk(config, clock, self._holder)
+        self._dnssec = DnssecDesk(
+            self._holder, config.dnssec, self._wake_from_thread, self._alarms.note_delegation
+        )
         self._workshop = ZoneWorkshop(
             config,
             clock,
@@ -239,6 +243,7 @@ class Daemon:
                     known = await trio.to_thread.run_sync(self._fleet.list_known)  # now with those of the API
                 await nursery.start(self._fleet.run, known)
                 self._restored.set()
+                nursery.start_soon(self._alarms.run, lambda: self._fleet.keepers, self._expirations)
                 nursery.start_soon(self._keep_custody)
                 nursery.start_soon(self._tidy_keys)
                 nursery.start_soon(self._keep_clock_mark)
@@ -272,6 +277,7 @@ class Daemon:
             self._workshop.kms_key_of,
             self._keys.describe,
             tuple,
+            self._alarms.describe,
         )
 
     def report(self) -> dict[str, object]:
@@ -287,7 +293,8 @@ class Daemon:
         def go_on() -> None:
             self._fleet.wake_all(read_file=False)
 
-        return CommandServer(self._fleet, self.report, accept_clock, self._keys, go_on)
+        further = self._alarms.list_commands()
+        return CommandServer(self._fleet, self.report, accept_clock, self._keys, go_on, further=further)
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

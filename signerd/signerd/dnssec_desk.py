@@ -2,13 +2,13 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.config.options import Dnssec
 from signerd.custody import CustodyHolder, CustodyUnavailable
-from signerd.delegation.delegation_state import ProbePlan
+from signerd.delegation.delegation_state import Alarm, ProbePlan
 from signerd.delegation.parent_probe import ParentProbe, ProbeOptions, ServerAddress
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
@@ -25,17 +25,25 @@ logger = logging.getLogger(__name__)
 class DnssecDesk:
     """Which zones are signed, and what is told of them. Blocks: for worker threads."""
 
-    def __init__(self, holder: CustodyHolder, options: Dnssec, on_change: Callable[[Name], None]) -> None:
+    def __init__(
+        self,
+        holder: CustodyHolder,
+        options: Dnssec,
+        on_change: Callable[[Name], None],
+        on_alarms: Callable[[str, Sequence[Alarm]], None] = lambda _zone, _alarms: None,
+    ) -> None:
         """Do nothing yet.
 
         Args:
             holder: Opens the database and the KMS.
             options: As configured.
             on_change: Told, in worker threads, the apex of a zone that is to be signed otherwise.
+            on_alarms: Told, in worker threads, the DS records at the parent of a zone that lead nowhere.
         """
         self._holder = holder
         self._options = options
         self._on_change = on_change
+        self._on_alarms = on_alarms
 
     def open(self) -> DnssecManagement:
         """Give what manages DNSSEC.
@@ -47,7 +55,13 @@ class DnssecDesk:
         options = self._options
         plan = ProbePlan(options.probe_interval, options.waiting_probe_interval, options.probe_jitter)
         return DnssecManagement(
-            custody.store, custody.kms, Order(options.order.value), plan, random.random, self._on_change
+            custody.store,
+            custody.kms,
+            Order(options.order.value),
+            plan,
+            random.random,
+            self._on_change,
+            self._on_alarms,
         )
 
     def find(self) -> DnssecManagement | None:

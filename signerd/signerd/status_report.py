@@ -30,6 +30,7 @@ class StatusParts:
     kms_key_of: Mapping[tuple[str, int], str]  # zone name and key tag to the KMS key's identity
     describe_keys: Callable[[], dict[str, object]]  # state and seals of the KMS
     list_plans: Callable[[], Sequence[KeyPlan]]  # of the keys of zones
+    describe_alarms: Callable[[], list[dict[str, object]]] = list
 
 
 class ExpirationCache:
@@ -58,6 +59,7 @@ def report_status(parts: StatusParts, expirations: ExpirationCache, admin: str |
             _describe_zone(keeper, parts, expirations, plans.get(keeper.entry.text))
             for _, keeper in sorted(parts.keepers.items(), key=lambda item: item[1].entry.text)
         ],
+        "alarms": parts.describe_alarms(),
         "responders": [_describe_responder(state) for state in parts.pool.responders],
     }
 

@@ -97,6 +97,18 @@ class KmsStatus(_Part):
     progress: dict[str, int | str] | None = None
 
 
+class AlarmStatus(_Part):
+    """Something that is wrong."""
+
+    code: str
+    text: str
+    zone: str | None = None
+    who: str | None = None
+    since: float
+    age_seconds: float = 0
+    source: str = ""
+
+
 class StatusReport(_Part):
     """The whole."""
 
@@ -107,6 +119,13 @@ class StatusReport(_Part):
     addresses: tuple[str, ...] = ()
     admin: str | None = None
     kms: KmsStatus | None = None
+    alarms: tuple[AlarmStatus, ...] = ()
+
+
+class AlarmList(_Part):
+    """All that is wrong."""
+
+    alarms: tuple[AlarmStatus, ...]
 
 
 def read_report(reply: dict[str, object]) -> StatusReport:

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signerd.cli.status_report import KeyStatus, KmsStatus, StatusReport, ZoneStatus
+from signerd.alarm.alarm import format_age
+from signerd.cli.status_report import AlarmStatus, KeyStatus, KmsStatus, StatusReport, ZoneStatus
 from signerd.config.quantity import format_duration
 
 PLAIN_COLUMNS = 100_000  # a file or pipe has no width: nothing is cut or wrapped
@@ -27,20 +28,14 @@ def print_status(report: StatusReport, file: IO[str], *, is_verbose: bool, width
         width: Columns of the terminal, None to ask it.
     """
     is_terminal = file.isatty() or width is not None
-    console = Console(
-        file=file,
-        width=width if is_terminal else PLAIN_COLUMNS,
-        force_terminal=is_terminal if width is None else False,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
+    console = make_console(file, width)
     if report.running:
         console.print(_describe_server(report), soft_wrap=not is_terminal)
     if report.zones:
         _print_table(console, _tabulate_zones(report.zones))
     else:
         console.print("no zones")
+    print_alarms(console, report.alarms)
     if is_verbose:
         for zone in report.zones:
             _print_details(console, zone)
@@ -55,6 +50,31 @@ def print_status(report: StatusReport, file: IO[str], *, is_verbose: bool, width
         if changes is not None and (changes.needs_person or changes.is_changing):
             style = "red" if changes.problem is not None else "yellow" if changes.needs_person else ""
             console.print(Text(f"{clean_text(zone.name)}: {clean_text(changes.sentence)}", style=style))
+
+
+def make_console(file: IO[str], width: int | None = None) -> Console:
+    """Make what prints to a terminal or, plain, to anything else."""
+    is_terminal = file.isatty() or width is not None
+    return Console(
+        file=file,
+        width=width if is_terminal else PLAIN_COLUMNS,
+        force_terminal=is_terminal if width is None else False,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+
+
+def print_alarms(console: Console, alarms: Sequence[AlarmStatus]) -> None:
+    """Print how many alarms there are, and a line for each; nothing if there is none."""
+    if not alarms:
+        return
+    console.print(Text(f"{len(alarms)} alarm{'s' if len(alarms) > 1 else ''}", style="red bold"))
+    for alarm in alarms:
+        place = f"zone {alarm.zone}: " if alarm.zone else ""
+        who = f"; {alarm.who} must act" if alarm.who else ""
+        age = f"for {format_age(int(alarm.age_seconds))}"
+        console.print(Text(clean_text(f"  {alarm.code} {age}: {place}{alarm.text}{who}"), style="red"))
 
 
 def _describe_server(report: StatusReport) -> str:

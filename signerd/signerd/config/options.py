@@ -71,6 +71,13 @@ class RequestRates(Section):
     expensive: Annotated[int, Field(ge=1, le=1_000_000)] = 200
 
 
+class Alarms(Section):
+    """What needs a person, and how often people are reminded of it."""
+
+    reminder: Annotated[Duration, Field(ge=60, le=90 * 86400)] = 86400
+    runway: Annotated[Duration, Field(ge=0, le=90 * 86400)] = 3 * 86400
+
+
 class Admin(Section):
     """The HTTP API of the operator."""
 
@@ -342,6 +349,7 @@ class Config(Section):
         SealOptions(),
     )
     audit: Audit = Audit()
+    alarms: Alarms = Alarms()
     kms: Kms = Kms()
     dnssec: Dnssec = Dnssec()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})

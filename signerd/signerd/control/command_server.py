@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import trio
@@ -67,6 +68,11 @@ class Keys(Protocol):
         ...
 
 
+Further = Callable[[Mapping[str, object]], Awaitable[dict[str, object]]]
+"""Carries out a command: the request in, the reply out; raises CommandRefused."""
+_NOTHING_FURTHER: Mapping[str, Further] = MappingProxyType({})
+
+
 class CommandRefused(Exception):
     """A command cannot be carried out; the message is for the operator."""
 
@@ -84,6 +90,7 @@ class CommandServer:
         keys: Keys,
         on_unsealed: Callable[[], None],
         rollovers: Rollovers | None = None,
+        further: Mapping[str, Further] = _NOTHING_FURTHER,
     ) -> None:
         """Prepare.
 
@@ -94,6 +101,7 @@ class CommandServer:
             keys: The KMS.
             on_unsealed: Called when keys can be had again.
             rollovers: The key timetables of zones; None if none are carried out.
+            further: Commands of other parts, by name.
         """
         self._zones = zones
         self._report = report
@@ -101,6 +109,7 @@ class CommandServer:
         self._keys = keys
         self._on_unsealed = on_unsealed
         self._rollovers = rollovers
+        self._further = further
 
     async def serve(self, lines: LineStream) -> None:
         """Answer one client until it goes."""
@@ -137,6 +146,8 @@ class CommandServer:
                 return await self._carry_out_on_keys(command, request)
             case {"command": str() as command} if command in _ROLLOVER_COMMANDS:
                 return await carry_out_rollover_command(self._rollovers, request)
+            case {"command": str() as command} if command in self._further:
+                return await self._further[command](request)
             case _:
                 raise CommandRefused(f"unknown command {request.get('command')!r}")
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy import MetaData
 
+from signerd.alarm import tables as alarm_tables
 from signerd.dns_zones import tables as dns_tables
 from signerd.platform import iam_tables
 from signerd.store import zone_tables
@@ -14,6 +15,7 @@ OWNERS: tuple[MetaData, ...] = (
     zone_tables.metadata,
     dns_tables.metadata,
     secrets_schema.metadata,
+    alarm_tables.metadata,
 )
 
 

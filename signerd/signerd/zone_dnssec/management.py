@@ -363,12 +363,10 @@ class DnssecManagement:
         if setting is None or setting.state is DnssecState.OFF:
             return False, ()  # turned off meanwhile
         keys = settings.list_ksks(connection, zone.text)
-        before = setting.judge(keys, now)
         answers = mark_answers(connection, zone.text, answers, now)
         view = setting.view.take_in(answers, now) if problem is None else setting.view.fail(problem)
         setting = replace(setting, view=view)
         state = setting.judge(keys, now)
-        _log_alarms(zone, before, state)
         is_changed = False
         if state.retire_at is not None and state.retire_at <= now:
             for key in keys:
@@ -425,12 +423,3 @@ def _record(change: Change, action: str, zone: ZonePlace, details: dict[str, str
         project=zone.project,
         details={"zone": zone.text, **details},
     )
-
-
-def _log_alarms(zone: ZonePlace, before: DelegationState, after: DelegationState) -> None:
-    for alarm in after.alarms:
-        if alarm not in before.alarms:
-            logger.error("zone %s: %s", zone.text, alarm)
-    for alarm in before.alarms:
-        if alarm not in after.alarms:
-            logger.info("zone %s: no more: %s", zone.text, alarm)

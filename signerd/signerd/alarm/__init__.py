@@ -1,0 +1,1 @@
+"""What needs a person: found, kept with its age, logged, counted, and handed on."""

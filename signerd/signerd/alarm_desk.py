@@ -1,0 +1,119 @@
+"""Joins the board of alarms to what it hears of: zones, parents, the KMS, the database."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import trio
+
+from signerd.alarm.alarm import RaisedAlarm
+from signerd.alarm.alarm_board import AlarmBoard
+from signerd.alarm.alarm_keeper import AlarmKeeper
+from signerd.alarm.delegation_alarms import SOURCE, find_delegation_alarms
+from signerd.alarm.server_watch import ServerWatch, Watched
+from signerd.alarm.zone_alarms import ZoneCondition
+from signerd.clock import Clock
+from signerd.config.options import Config
+from signerd.control.command_server import Further
+from signerd.custody import CustodyHolder
+from signerd.delegation import delegation_state as delegation
+from signerd.dns.name import Name
+from signerd.status_report import ExpirationCache
+from signerd.zones.keeper import ZoneKeeper
+from signerd.zones.zone_list import parse_zone_name
+from signerd_kms.audited_store import AuditedStore
+from signerd_kms.state import State
+
+
+class AlarmDesk:
+    """The board, and the tasks that look and tell."""
+
+    def __init__(self, config: Config, clock: Clock, holder: CustodyHolder) -> None:
+        """Do nothing yet.
+
+        Args:
+            config: All options.
+            clock: The wall clock.
+            holder: Opens the database and the KMS.
+        """
+        self._config = config
+        self._clock = clock
+        self._holder = holder
+        self.board = AlarmBoard(clock.now, config.alarms.reminder)
+        self._keeper = AlarmKeeper(self.board, self._open_store)
+
+    def _open_store(self) -> AuditedStore:
+        return self._holder.custody.kms.custodian.store
+
+    async def run(
+        self, find_keepers: Callable[[], Mapping[Name, ZoneKeeper]], cache: ExpirationCache
+    ) -> None:
+        """Look and tell until cancelled.
+
+        Args:
+            find_keepers: Gives the zones.
+            cache: Of first expirations.
+        """
+
+        def find_expiration(zone: str) -> int | None:
+            keeper = find_keepers().get(parse_zone_name(zone))
+            published = None if keeper is None else keeper.state.published
+            return None if published is None else cache.find(published, self._clock.now())
+
+        watched = Watched(
+            lambda: _list_conditions(find_keepers()),
+            find_expiration,
+            self._find_kms,
+            self._config.state_directory,
+        )
+        watch = ServerWatch(watched, self.board, self._clock.now, self._config.alarms.runway)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keeper.run)
+            nursery.start_soon(watch.run)
+
+    def _find_kms(self) -> tuple[State, str | None]:
+        state = self._holder.state
+        return state, None if state is State.UNSEALED else self._holder.reason
+
+    def note_delegation(self, zone: str, strays: Sequence[delegation.Alarm]) -> None:
+        """Take in what a parent has that leads nowhere."""
+        self.board.update(SOURCE, zone, find_delegation_alarms(strays))
+
+    def list_commands(self) -> Mapping[str, Further]:
+        """Give the operator's commands about alarms."""
+
+        async def list_alarms(_: Mapping[str, object]) -> dict[str, object]:
+            return {"alarms": self.describe()}
+
+        return {"alarm_list": list_alarms}
+
+    def describe(self) -> list[dict[str, object]]:
+        """Describe the alarms that are on, for `status`."""
+        now = self._clock.now()
+        return [describe_alarm(raised, now) for raised in self.board.list_alarms()]
+
+
+def describe_alarm(raised: RaisedAlarm, now: int) -> dict[str, object]:
+    """Describe an alarm for programs."""
+    return {
+        "code": raised.alarm.code,
+        "zone": raised.zone or None,
+        "text": raised.alarm.text,
+        "who": raised.alarm.who or None,
+        "since": raised.since,
+        "age_seconds": max(0, now - raised.since),
+        "source": raised.source,
+    }
+
+
+def _list_conditions(keepers: Mapping[Name, ZoneKeeper]) -> dict[str, ZoneCondition]:
+    conditions: dict[str, ZoneCondition] = {}
+    for keeper in list(keepers.values()):  # a copy: zones come and go in the event loop
+        state = keeper.state
+        conditions[keeper.entry.text] = ZoneCondition(
+            state.published is not None,
+            state.last_error,
+            state.file_error,
+            state.check_error,
+            state.next_due,
+            is_tried=keeper.started.is_set(),
+        )
+    return conditions

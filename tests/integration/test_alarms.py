@@ -1,0 +1,50 @@
+"""Alarms of a whole server: what the operator is told, across a crash."""
+
+import json
+from pathlib import Path
+from typing import cast
+
+from daemon_process import DaemonProcess, list_items, run_daemon
+
+ZONE = "$TTL 300\n@ SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.{}\n"
+
+
+def write_zone(daemon: DaemonProcess, text: str) -> None:
+    (daemon.zones / "small.test.zone").write_text(text)
+
+
+def list_alarms(daemon: DaemonProcess) -> list[dict[str, object]]:
+    listed = daemon.run_command("alarm", "list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    return cast("list[dict[str, object]]", json.loads(listed.stdout)["alarms"])
+
+
+def test_an_alarm_is_told_keeps_its_age_over_a_crash_and_ends_with_its_cause(tmp_path: Path) -> None:
+    with run_daemon(tmp_path, {"small.test.zone": ZONE.format(1)}) as daemon:
+        assert daemon.run_command("alarm", "list").stdout == "no alarms\n"
+        write_zone(daemon, ZONE.format(999))
+        daemon.wait_for(lambda report: bool(list_items(report, "alarms")))
+        [alarm] = list_alarms(daemon)
+        assert (alarm["code"], alarm["zone"]) == ("zone.file_refused", "small.test")
+        assert "zone.file_refused" in daemon.run_command("alarm", "list").stdout
+        assert "\n1 alarm\n  zone.file_refused for " in daemon.run_command("status").stdout
+        assert daemon.log.count("alarm: zone small.test: its file is refused") == 1
+
+        daemon.kill_control()
+        daemon.start()
+        daemon.wait_for(lambda report: bool(list_items(report, "alarms")))
+        [again] = list_alarms(daemon)
+        assert again["since"] == alarm["since"]
+        assert daemon.log.count("alarm: zone small.test: its file is refused") == 1
+
+        write_zone(daemon, ZONE.format(2))
+        daemon.wait_for(lambda report: not list_items(report, "alarms"))
+        assert "alarm over after" in daemon.log
+
+
+def test_a_sealed_kms_is_an_alarm(tmp_path: Path) -> None:
+    with run_daemon(tmp_path, {"small.test.zone": ZONE.format(1)}) as daemon:
+        assert daemon.run_command("seal").returncode == 0
+        daemon.wait_for(lambda report: [a["code"] for a in list_items(report, "alarms")] == ["kms.sealed"])
+        assert daemon.run_command("unseal").returncode == 0
+        daemon.wait_for(lambda report: not list_items(report, "alarms"))
