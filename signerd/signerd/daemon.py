@@ -29,7 +29,7 @@ from signerd.control.responder_pool import (
 from signerd.custody import Acknowledged, CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
 from signerd.dnssec_desk import DnssecDesk
-from signerd.event_log import EventLog
+from signerd.event_log import STORE_SECONDS, EventLog
 from signerd.garbage import look_for_cycles_seldom
 from signerd.key_care import KeyCare
 from signerd.key_desk import KeyDesk
@@ -159,7 +159,7 @@ class Daemon:
         self._state = StateDirectory(config.state_directory)
         self._started_at = clock.now()
         self._holder = CustodyHolder(config, clock, acknowledged)
-        self._events = EventLog(self._holder, clock, on_stage)
+        self._events = EventLog(lambda: self._holder.custody.engine, clock, on_stage)
         self._progress = TerminalProgress(clock)
         self._api_zones = ApiZones(config, self._holder)
         self._alarms = AlarmDesk(config, clock, self._holder)
@@ -247,6 +247,7 @@ class Daemon:
                 nursery.start_soon(self._keep_custody)
                 nursery.start_soon(self._tidy_keys)
                 nursery.start_soon(self._keep_clock_mark)
+                nursery.start_soon(self._keep_events)
                 nursery.start_soon(self._keep_audit)
                 nursery.start_soon(self._key_care.run)
                 nursery.start_soon(self._delegation_care.run)
@@ -254,6 +255,7 @@ class Daemon:
                 nursery.start_soon(serve_lines, commands, self._make_command_server().serve)
                 await self._start_admin(nursery)
                 nursery.start_soon(self._welcome)
+        await trio.to_thread.run_sync(self._events.store)
         for path in (self._state.control_socket, self._state.responders_socket):
             path.unlink(missing_ok=True)
         logger.info("stopped")
@@ -327,6 +329,12 @@ class Daemon:
         while True:
             await trio.to_thread.run_sync(self._workshop.mark_clock)
             await trio.sleep(60)
+
+    async def _keep_events(self) -> None:
+        """Store also how far versions have come that take long, or that never come to an end."""
+        while True:
+            await trio.sleep(STORE_SECONDS)
+            await trio.to_thread.run_sync(self._events.store)
 
     async def _keep_audit(self) -> None:
         """Sign checkpoints of the audit log and let old entries go, once there is a log."""
