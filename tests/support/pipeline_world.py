@@ -195,6 +195,7 @@ class PipelineWorld:
         self.directory = folder / "state" / "published" / DIRECTORY_NAME
         self.faults = Faults()
         self.stages: list[tuple[Stage, int | None]] = []
+        self.on_stage: Callable[[Stage], object] = lambda stage: None
         self._limits = limits
         self._holder: CustodyHolder | None = None
         self.restart()
@@ -210,6 +211,7 @@ class PipelineWorld:
 
         def record(zone: Name, stage: Stage, serial: int | None, detail: str) -> None:
             self.stages.append((stage, serial))
+            self.on_stage(stage)
 
         self.workshop = ZoneWorkshop(
             self.config, self.clock, self._holder, record, lambda text, done, total: None, 1

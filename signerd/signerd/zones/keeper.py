@@ -21,6 +21,7 @@ CHECK_SECONDS = (
     20 * 3600.0
 )  # the published version is looked at as a whole this often: daily, and not all at once
 CHECK_RETRY_SECONDS = 300.0  # when the keys cannot be had, which say what to expect
+ANNOUNCE_SECONDS = 5.0  # bounds how long telling of a version may hold up a task that is cancelled meanwhile
 LONGEST_SLEEP_SECONDS = 30.0  # the wall clock is looked at this often, whatever the due time: it may be set
 
 
@@ -64,7 +65,7 @@ class ZoneKeeper:
             pipeline: The zone's pipeline.
             clock: Tells when signatures are due.
             limiter: How many zones may be at work at a time.
-            on_published: Awaited after each new version.
+            on_published: Awaited for each new version, as soon as it is on the disk.
             check_limiter: How many published versions may be looked at as a whole at a time.
         """
         self._pipeline = pipeline
@@ -215,16 +216,35 @@ class ZoneKeeper:
         return Outcome(is_published=False, error=f"zone {self.entry.text} was taken out of service")
 
     async def _advance_with(self, edit: ZoneEdit, *, read_file: bool, allow_mass_deletion: bool) -> Outcome:
-        try:
-            is_published = await trio.to_thread.run_sync(
-                lambda: self._pipeline.advance(
-                    read_file=read_file, edit=edit, allow_mass_deletion=allow_mass_deletion
-                ),
-                limiter=self._limiter,
+        is_announced = trio.Event()
+        token = trio.lowlevel.current_trio_token()
+        waiting = trio.CancelScope(
+            shield=True
+        )  # the worker thread goes on too, should this task be cancelled
+
+        async def tell() -> None:
+            with waiting:
+                await is_announced.wait()
+                with trio.move_on_after(ANNOUNCE_SECONDS):
+                    await self._on_published(self)
+
+        def advance() -> bool:
+            return self._pipeline.advance(
+                read_file=read_file,
+                edit=edit,
+                allow_mass_deletion=allow_mass_deletion,
+                announce=lambda: token.run_sync_soon(is_announced.set),
             )
-        except (PipelineError, OSError) as error:
-            return Outcome(is_published=False, error=str(error))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tell)
+            try:
+                is_published = await trio.to_thread.run_sync(advance, limiter=self._limiter)
+            except (PipelineError, OSError) as error:
+                return Outcome(is_published=False, error=str(error))
+            finally:
+                if not is_announced.is_set():
+                    waiting.cancel()
         if is_published:
             logger.info("zone %s: serial %d is published", self.entry.text, self.state.floor)
-            await self._on_published(self)
         return Outcome(is_published, None)

@@ -241,7 +241,12 @@ class ZonePipeline:
             self.state.unsigned = self._published_data = strip_signatures(loaded.zone)
 
     def advance(
-        self, *, read_file: bool, edit: ZoneEdit | None = None, allow_mass_deletion: bool = False
+        self,
+        *,
+        read_file: bool,
+        edit: ZoneEdit | None = None,
+        allow_mass_deletion: bool = False,
+        announce: Callable[[], None] = lambda: None,
     ) -> bool:
         """Bring the zone up to date: read its file if asked, sign what changed or is due, and publish.
 
@@ -253,6 +258,7 @@ class ZonePipeline:
             edit: A change of the data as last accepted, as `check_edit` allows; all data, the apex among it,
                 if there was none. It stays, also if it cannot be published now.
             allow_mass_deletion: Whether the file may leave out any part of what is served.
+            announce: Called when a new version is published, before what is left to be noted and tidied up.
 
         Returns:
             Whether a new version was published.
@@ -278,7 +284,7 @@ class ZonePipeline:
         try:
             if unsigned is None:
                 raise NoSource(self.state.file_error or "its file was not read yet")
-            published = self._publish_if_needed(unsigned)
+            published = self._publish_if_needed(unsigned, announce)
         except (PipelineError, OSError) as error:
             self._note_failure(error)
             raise
@@ -386,7 +392,7 @@ class ZonePipeline:
                 f"{self.entry.file}: {reason}: 'signerd reload --allow-mass-deletion {self.entry.text}'"
             )
 
-    def _publish_if_needed(self, unsigned: Zone) -> bool:
+    def _publish_if_needed(self, unsigned: Zone, announce: Callable[[], None]) -> bool:
         """Go through the stages with the data given, unless the published version says it all."""
         published = self.state.published
         self._cause = "first version"
@@ -409,7 +415,7 @@ class ZonePipeline:
                 base = None if is_distrusted else published
                 version = self._signer.sign(unsigned, base, serial, progress)
             self._check(version, published, serial)
-            self._publish(version, published, serial)
+            self._publish(version, published, serial, announce)
         except BaseException:
             self._is_distrusted |= is_distrusted
             raise
@@ -434,14 +440,19 @@ class ZonePipeline:
             )
         record(name, Stage.VALIDATED, serial, "")
 
-    def _publish(self, version: SignedVersion, published: Zone | None, serial: Serial) -> None:
+    def _publish(
+        self, version: SignedVersion, published: Zone | None, serial: Serial, announce: Callable[[], None]
+    ) -> None:
+        def take_over() -> None:
+            self.state.published = version.zone
+            announce()
+
         # Also if publishing fails: a reader may have seen the version, so its serial must mean no other one.
         self.state.floor = serial
         with self._show("writing") as progress:
-            problems = self._publication.publish(version.zone, published, progress)
+            problems = self._publication.publish(version.zone, published, progress, take_over)
         for problem in problems:
             logger.warning("zone %s: %s", self.entry.text, problem)
-        self.state.published = version.zone
 
     @contextmanager
     def _show(self, doing: str) -> Generator[Callable[[int, int], None]]:

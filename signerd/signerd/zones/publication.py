@@ -10,6 +10,7 @@ made even when the newest snapshot turns out corrupt; only a journal too long fo
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,13 +139,21 @@ class Publication:
         if state.corrupt:
             files.sync_directory(directory)
 
-    def publish(self, new: Zone, previous: Zone | None, progress: Progress | None = None) -> tuple[str, ...]:
+    def publish(
+        self,
+        new: Zone,
+        previous: Zone | None,
+        progress: Progress | None = None,
+        on_published: Callable[[], None] = lambda: None,
+    ) -> tuple[str, ...]:
         """Make a version the published one; it is on the disk when this returns.
 
         Args:
             new: The next version.
             previous: The version that `load` gave or that was published last, None if there is none.
             progress: Called while a snapshot is written, with KiB written and to write.
+            on_published: Called as soon as readers may be told of the version: it is on the disk, and what is
+                left to do is only to write again what is there already, in fewer octets.
 
         Returns:
             What went wrong without touching the version: the tidying up, tried again next time.
@@ -163,16 +172,23 @@ class Publication:
         if self._leftover is not None:
             self._withdraw(self._leftover)
         if previous is None:
-            return self._start_afresh(new, progress)
+            problems = self._start_afresh(new, progress)
+            on_published()
+            return problems
         difference = compare_zones(previous, new)
         octets = sum(map(count_octets, difference.removed + difference.added))
         journal = self._prepare_journal(new, previous)
         if journal is None or octets > self.limits.max_octets:
-            return self._publish_snapshot(new, progress)
+            problems = self._publish_snapshot(new, progress)
+            on_published()
+            return problems
         try:
             journal.append(difference)
         except CorruptJournal as error:
-            return (str(error), *self._publish_snapshot(new, progress))
+            problems = (str(error), *self._publish_snapshot(new, progress))
+            on_published()
+            return problems
+        on_published()
         try:
             self._compact(new, journal, progress)
         except (OSError, CorruptJournal) as error:

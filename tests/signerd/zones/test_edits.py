@@ -1,5 +1,6 @@
 """Changes handed over as edits: published at once, put together, and never lost while the process lives."""
 
+import threading
 from collections.abc import Generator, Mapping
 from pathlib import Path
 
@@ -185,6 +186,43 @@ async def test_an_edit_is_published_and_announced_before_its_outcome_is_told(wor
         assert get_addresses(keeping.published, "www") == [9]
         assert keeping.published is not None
         assert keeping.announced == [keeping.published.serial]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_version_is_announced_before_it_is_noted(world: PipelineWorld) -> None:
+    keeping = Keeping(world)
+    announced = threading.Event()
+    waited: list[bool] = []
+    world.on_stage = lambda stage: waited.append(announced.wait(60)) if stage is Stage.PUBLISHED else None
+
+    async def tell() -> None:
+        await keeping.first.wait()
+        announced.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeping.keeper.run)
+        await keeping.keeper.started.wait()
+        nursery.start_soon(tell)
+        await keeping.change("www", 9)
+        nursery.cancel_scope.cancel()
+    assert waited == [True]
+
+
+async def test_a_version_is_announced_though_nobody_waits_for_it(world: PipelineWorld) -> None:
+    keeping = Keeping(world)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeping.keeper.run)
+        await keeping.keeper.started.wait()
+        world.file.write_text(TEXT + "more A 192.0.2.7\n")
+        with trio.CancelScope() as scope:
+            world.on_stage = lambda stage: (
+                trio.from_thread.run_sync(scope.cancel) if stage is Stage.SIGNED else None
+            )
+            await keeping.keeper.reload()
+        assert scope.cancel_called
+        assert keeping.published is not None
+        assert keeping.announced == [keeping.published.serial]
+        assert get_addresses(keeping.published, "more") == [7]
         nursery.cancel_scope.cancel()
 
 

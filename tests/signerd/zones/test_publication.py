@@ -59,6 +59,30 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("limits", [LARGE, EAGER, NO_JOURNAL])
+def test_a_version_can_be_read_when_it_is_told_of(directory: Path, limits: JournalLimits) -> None:
+    publication = Publication(directory, limits)
+    told: list[object] = []
+
+    def note() -> None:
+        told.append(describe(PublicationReader(directory).load().zone))
+
+    previous = None
+    for version in VERSIONS:
+        assert publication.publish(version, previous, on_published=note) == ()
+        previous = version
+    assert told == [describe(version) for version in VERSIONS]
+
+
+def test_a_version_is_told_of_before_a_snapshot_of_it_is_written(directory: Path) -> None:
+    publication = Publication(directory, JournalLimits(floor_octets=0, ratio=0))
+    files: list[list[str]] = []
+    publish_all(publication, VERSIONS[:1])
+    publication.publish(VERSIONS[1], VERSIONS[0], on_published=lambda: files.append(list_files(directory)))
+    assert len(files) == 1
+    assert len(list_files(directory)) == len(files[0]) + 1, "the new snapshot"
+
+
+@pytest.mark.parametrize("limits", [LARGE, EAGER, NO_JOURNAL])
 def test_each_version_is_found_by_a_new_start_and_by_a_running_reader(
     directory: Path, limits: JournalLimits
 ) -> None:
