@@ -37,6 +37,7 @@ from signerd.log_output import set_up_logging
 from signerd.platform_parts import make_admin_parts
 from signerd.progress import TerminalProgress
 from signerd.serving_lock import is_served
+from signerd.signal_desk import ServedVersion, SignalDesk
 from signerd.state_lock import StateLocked, lock_state
 from signerd.status_report import ExpirationCache, StatusParts, list_unready, report_status
 from signerd.welcome import format_url, print_welcome
@@ -53,6 +54,8 @@ logger = logging.getLogger(__name__)
 CUSTODY_RETRY_SECONDS = 5.0
 AUDIT_SECONDS = 5.0  # how often it is looked if something of the audit log is due
 TIDY_SECONDS = 3600.0
+SIGNALS_SECONDS = 60.0  # how often it is looked which zones have got a DS, and need no signal to their parent
+SIGNALS_REST_SECONDS = 0.5  # between two looks, however many zones change
 WELCOME_SECONDS = 10.0  # how long the first words wait for the responders to have loaded everything
 CONTROL_SOCKET_MODE = 0o600
 RESPONDERS_SOCKET_MODE = 0o600
@@ -176,7 +179,10 @@ class Daemon:
             dnssec=self._dnssec,
             api_zones=self._api_zones,
             signing_log=self._dnssec,
+            find_additions=lambda name: self._signals.find(name),
         )
+        self._signals = SignalDesk(config.policies, self._list_served, self._dnssec.list_delegated)
+        self._signals_due = trio.Event()
         self._delegation_care = self._dnssec.make_care(clock.now)
         self._keys = KeyDesk(self._holder, self._workshop.forget_keys)
         self._expirations = ExpirationCache()
@@ -202,7 +208,7 @@ class Daemon:
                 confirm_removal=self._api_zones.confirm_removal,
             ),
             self._make_keeper,
-            self._pool.announce,
+            self._announce_zones,
         )
         self._key_care = KeyCare(lambda: self._holder.custody.kms, clock, config.kms.care_interval)
         self._admin: ListenAddress | None = None
@@ -227,6 +233,15 @@ class Daemon:
         published = keeper.state.published
         assert published is not None  # noqa: S101  # it was just published
         await self._pool.announce({"zone": keeper.entry.text, "serial": published.serial})
+        self._signals_due.set()
+
+    async def _announce_zones(self, message: dict[str, object]) -> None:
+        await self._pool.announce(message)
+        self._signals_due.set()
+
+    def _list_served(self) -> Sequence[ServedVersion]:
+        keepers = list(self._fleet.keepers.values())
+        return [ServedVersion(keeper.entry, keeper.state.published) for keeper in keepers]
 
     async def serve(self) -> None:
         """Run everything until told to stop. Responders come first: answering waits for nothing else."""
@@ -246,6 +261,7 @@ class Daemon:
                 nursery.start_soon(self._alarms.run, lambda: self._fleet.keepers, self._expirations)
                 nursery.start_soon(self._keep_custody)
                 nursery.start_soon(self._tidy_keys)
+                nursery.start_soon(self._keep_signals)
                 nursery.start_soon(self._keep_clock_mark)
                 nursery.start_soon(self._keep_events)
                 nursery.start_soon(self._keep_audit)
@@ -280,6 +296,7 @@ class Daemon:
             self._keys.describe,
             tuple,
             self._alarms.describe,
+            self._signals.explain,
         )
 
     def report(self) -> dict[str, object]:
@@ -324,6 +341,17 @@ class Daemon:
             if (message := await trio.to_thread.run_sync(self._keys.tidy)) is not None:
                 logger.info("%s", message)
             await trio.sleep(TIDY_SECONDS)
+
+    async def _keep_signals(self) -> None:
+        """Have zones signed anew that get other signals to parents; looks after changes and now and then."""
+        while self._signals.is_wanted:
+            self._signals_due = trio.Event()
+            for host in await trio.to_thread.run_sync(self._signals.look):
+                if (keeper := self._fleet.keepers.get(host)) is not None:
+                    keeper.wake(read_file=False)
+            await trio.sleep(SIGNALS_REST_SECONDS)
+            with trio.move_on_after(SIGNALS_SECONDS):
+                await self._signals_due.wait()
 
     async def _keep_clock_mark(self) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -12,6 +12,7 @@ from signerd.delegation.delegation_state import Alarm, ProbePlan
 from signerd.delegation.parent_probe import ParentProbe, ProbeOptions, ServerAddress
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
+from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.delegation_care import DelegationCare
 from signerd.zone_dnssec.ds_timing import find_ds_not_before
 from signerd.zone_dnssec.management import DnssecManagement, Order
@@ -87,6 +88,15 @@ class DnssecDesk:
             now,
         )
         return DelegationCare(self.find, probe, min(1.0, options.waiting_probe_interval))
+
+    def list_delegated(self) -> Collection[Name]:
+        """List the zones of the API that have a DS at their parent, as far as that is known."""
+        try:
+            with self._holder.custody.store.read() as connection:
+                return settings.list_delegated(connection)
+        except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
+            logger.warning("it is not known which zones have a DS: %s", error)
+            return ()
 
     # For the pipelines
 

@@ -31,6 +31,9 @@ class StatusParts:
     describe_keys: Callable[[], dict[str, object]]  # state and seals of the KMS
     list_plans: Callable[[], Sequence[KeyPlan]]  # of the keys of zones
     describe_alarms: Callable[[], list[dict[str, object]]] = list
+    list_more_notices: Callable[[Name], Sequence[str]] = (
+        lambda name: ()
+    )  # of a zone, beside those of its file
 
 
 class ExpirationCache:
@@ -104,7 +107,7 @@ def _describe_zone(
         "next_refresh_at": state.next_due,
         "last_error": state.last_error or state.check_error or state.file_error,
         "failed_at": state.failed_at,
-        "notices": [str(notice) for notice in notices[:MAX_NOTICES]],
+        "notices": [*map(str, notices[:MAX_NOTICES]), *parts.list_more_notices(entry.name)][:MAX_NOTICES],
         "served_by": served_by,
     }
 

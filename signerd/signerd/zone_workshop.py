@@ -16,6 +16,7 @@ from signerd.config.signature_times import ImpossiblePolicy, resolve_times
 from signerd.config.state_directory import StateDirectory
 from signerd.config.zone_entries import make_limits
 from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
+from signerd.delegation.bootstrap_signal import list_signals
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name
 from signerd.dns.serial import Serial
@@ -24,7 +25,7 @@ from signerd.dnssec.expiration import find_first_expiration, find_next_due
 from signerd.dnssec.nsec3 import HashCollision, NameHashes
 from signerd.dnssec.policy import Denial, SigningPolicy
 from signerd.dnssec.signature_plan import SigningPlan, plan_signatures
-from signerd.dnssec.signed_zone import assemble
+from signerd.dnssec.signed_zone import NO_ADDITIONS, ZoneAdditions, assemble
 from signerd.dnssec.zone_update import SignedState, prepare_update, remember
 from signerd.signer.bulk_signing import carry_out
 from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
@@ -74,6 +75,7 @@ class ZoneWorkshop:
         dnssec: DnssecSettings | None = None,
         api_zones: ApiZones | None = None,
         signing_log: SigningLog | None = None,
+        find_additions: Callable[[Name], ZoneAdditions] = lambda name: NO_ADDITIONS,
     ) -> None:
         """Prepare; nothing is opened.
 
@@ -87,7 +89,9 @@ class ZoneWorkshop:
             dnssec: Knows which zones are signed; those of files if None.
             api_zones: Where the data of zones of the API is.
             signing_log: Takes note of how zones of the API are signed; nobody if None.
+            find_additions: Gives what is added to the data of a zone.
         """
+        self.find_additions = find_additions
         self._api_zones = api_zones
         self.signing_log = signing_log or NoSigningLog()
         self._dnssec = dnssec or SignFiles()
@@ -349,25 +353,42 @@ class _Signer:
         policy = self._resolve(unsigned)
         keys = self._workshop.get_keys(self._entry, self._policy, published)
         now = self._workshop.clock.now()
+        additions = self._workshop.find_additions(self._entry.name)
         state = self._find_state(published, keys, policy)
         if state is not None and state.unsigned is unsigned:
+            if state.additions != additions:
+                return None
             due = state.times.find_next_due(policy.refresh_margin_seconds, now)
             if due is not None and due > now:
                 return due
         # Whatever assembling decides must be as it is: what it would add differs only with keys or policy.
         again = assemble(
-            unsigned, keys=keys.key_set, policy=policy, serial=published.serial, hashes=self._hashes
+            unsigned,
+            keys=keys.key_set,
+            policy=policy,
+            serial=published.serial,
+            hashes=self._hashes,
+            additions=additions,
         ).zone
         if not _has_same_records_at_apex(again, published) or len(again.nsec3) != len(published.nsec3):
             return None
-        self._remember(unsigned, published, keys, policy)
+        if list_signals(again) != list_signals(published):
+            return None
+        self._remember(unsigned, published, keys, policy, additions)
         return find_next_due(published, policy, now)
 
-    def _remember(self, unsigned: Zone, zone: Zone, keys: ZoneKeys, policy: SigningPolicy) -> None:
+    def _remember(
+        self,
+        unsigned: Zone,
+        zone: Zone,
+        keys: ZoneKeys,
+        policy: SigningPolicy,
+        additions: ZoneAdditions,
+    ) -> None:
         hashes = self._hashes
         if (hashes.salt, hashes.iterations) != (policy.nsec3_salt, policy.nsec3_iterations):
             hashes = NameHashes(salt=policy.nsec3_salt, iterations=policy.nsec3_iterations)
-        state = remember(unsigned, zone, keys=keys.key_set, policy=policy, hashes=hashes)
+        state = remember(unsigned, zone, keys=keys.key_set, policy=policy, hashes=hashes, additions=additions)
         self._states = (state,)
 
     def sign(
@@ -419,7 +440,10 @@ class _Signer:
         """Sign what changed; None if signatures are due anywhere, or too much changed."""
         policy = state.policy
         due = state.times.find_next_due(policy.refresh_margin_seconds, now)
-        if due is None or due <= now or (update := prepare_update(state, unsigned, serial)) is None:
+        if due is None or due <= now:
+            return None
+        additions = self._workshop.find_additions(self._entry.name)
+        if (update := prepare_update(state, unsigned, serial, additions)) is None:
             return None
         plan = plan_signatures(update.assembled, state.zone, keys.key_set, policy, now)
         count = len(plan.jobs) + len(plan.key_set_jobs)
@@ -440,12 +464,20 @@ class _Signer:
         now: int,
         progress: Callable[[int, int], None],
     ) -> SignedVersion:
-        assembled = assemble(unsigned, keys=keys.key_set, policy=policy, serial=serial, hashes=self._hashes)
+        additions = self._workshop.find_additions(self._entry.name)
+        assembled = assemble(
+            unsigned,
+            keys=keys.key_set,
+            policy=policy,
+            serial=serial,
+            hashes=self._hashes,
+            additions=additions,
+        )
         plan = plan_signatures(assembled, previous, keys.key_set, policy, now)
         count = len(plan.jobs) + len(plan.key_set_jobs)
         zone = self._carry_out(plan, keys, policy, now, progress)
         before = next((state for state in self._states if state.zone is previous), None)
-        self._remember(unsigned, zone, keys, policy)
+        self._remember(unsigned, zone, keys, policy, additions)
         if before is not None:
             self._states += (before,)
         return SignedVersion(zone, keys.ds, count, find_next_due(zone, policy, now))

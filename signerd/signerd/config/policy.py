@@ -74,6 +74,7 @@ class Policy(Section):
     inception_offset: Annotated[Duration, Field(ge=0, le=30 * DAY)] = 3600
     dnskey_ttl: Annotated[Duration, Field(ge=1, le=30 * DAY)] = 3600
     cds: Annotated[CdsPublication, Field(strict=False)] = CdsPublication.ALWAYS
+    signal: bool = False
     serial: Annotated[SerialPolicy, Field(strict=False)] = SerialPolicy.UNIXTIME
 
     @model_validator(mode="after")
@@ -81,6 +82,8 @@ class Policy(Section):
         """Refuse what no zone can be signed with; what depends on the zone is in `resolve_times`."""
         problems: list[tuple[tuple[str | int, ...], str]] = []
         validity, margin = self.signature_validity, self.refresh_margin
+        if self.signal and self.cds is CdsPublication.NEVER:
+            problems.append((("signal",), "there is nothing to signal with `cds: never`"))
         if isinstance(margin, int) and margin <= self.dnskey_ttl:
             problems.append(
                 (

@@ -71,13 +71,13 @@ def list_signals(zone: Zone) -> Signals:
 
 
 def plan_signals(
-    children: Iterable[Zone], served: Mapping[Name, Zone], refuse: Callable[[Name], str | None]
+    children: Iterable[Zone], served: Mapping[Name, Zone | None], refuse: Callable[[Name], str | None]
 ) -> SignalPlan:
     """Work out which signals are to be where.
 
     Args:
         children: Published versions of the zones that are to be signalled.
-        served: Published versions of all zones, by apex.
+        served: Published versions of all zones, by apex; None for one that has none yet.
         refuse: Says why nothing may be added to a zone; None if it may.
     """
     by_host: dict[Name, dict[Name, Mapping[int, RRset]]] = {}
@@ -95,6 +95,8 @@ def plan_signals(
         for server in servers:
             try:
                 host, owner = _find_place(child.origin, server, served, refuse)
+            except _NotYet:
+                continue
             except _NoPlace as error:
                 reason = f"no signal to its parent beneath {format_name(server)}: {error}"
                 problems.setdefault(child.origin, []).append(reason)
@@ -109,6 +111,10 @@ class _NoPlace(Exception):
     """There is no zone here that could have the signal; the message says why."""
 
 
+class _NotYet(Exception):
+    """The zone that gets the signal has no version yet."""
+
+
 def _read_child_ds(zone: Zone) -> list[tuple[int, int, tuple[bytes, ...]]]:
     """Give type, TTL and RDATA of CDS and CDNSKEY; nothing if the parent is not asked for a DS."""
     apex = zone.names[zone.origin]
@@ -121,10 +127,11 @@ def _read_child_ds(zone: Zone) -> list[tuple[int, int, tuple[bytes, ...]]]:
     ]
 
 
-def _is_delegated_here(child: Name, served: Mapping[Name, Zone]) -> bool:
+def _is_delegated_here(child: Name, served: Mapping[Name, Zone | None]) -> bool:
     """Say if the zone above is served here too, and has a DS."""
-    parent = _find_enclosing(child, served, including_itself=False)
-    return parent is not None and rt.DS in served[parent].names.get(child, {})
+    above = _find_enclosing(child, served, including_itself=False)
+    parent = None if above is None else served[above]
+    return parent is not None and rt.DS in parent.names.get(child, {})
 
 
 def _list_servers(zone: Zone) -> list[Name]:
@@ -137,7 +144,7 @@ def _list_servers(zone: Zone) -> list[Name]:
 
 
 def _find_place(
-    child: Name, server: Name, served: Mapping[Name, Zone], refuse: Callable[[Name], str | None]
+    child: Name, server: Name, served: Mapping[Name, Zone | None], refuse: Callable[[Name], str | None]
 ) -> tuple[Name, Name]:
     """Give the zone for a signal and the signal's name."""
     try:
@@ -148,6 +155,8 @@ def _find_place(
     if host is None or host == child:
         raise _NoPlace("the name is in no zone that is served here; who serves it has to publish the signal")
     zone, text = served[host], format_name(host)
+    if zone is None:
+        raise _NotYet
     if rt.DNSKEY not in zone.names[host]:
         raise _NoPlace(f"zone {text} is not signed")
     if (reason := refuse(host)) is not None:
@@ -164,7 +173,7 @@ def _find_place(
     return host, owner
 
 
-def _find_enclosing(name: Name, served: Mapping[Name, Zone], *, including_itself: bool) -> Name | None:
+def _find_enclosing(name: Name, served: Mapping[Name, Zone | None], *, including_itself: bool) -> Name | None:
     """Give the served zone that a name is in; without itself, the one above an apex."""
     if including_itself and name in served:
         return name

@@ -158,6 +158,12 @@ def list_due(connection: Connection, now: int) -> list[DnssecSetting]:
     return [_read(row) for row in connection.execute(query).mappings()]
 
 
+def list_delegated(connection: Connection) -> list[Name]:
+    """List the apexes of the zones that have a DS at their parent."""
+    names = connection.execute(select(dns_dnssec.c.zone).where(dns_dnssec.c.is_delegated == 1)).scalars()
+    return [fold_case(parse_name(name)) for name in names]
+
+
 def store_setting(connection: Connection, setting: DnssecSetting, now: int) -> None:
     """Write the row of a zone, whether or not it is there."""
     error = setting.sign_error

@@ -153,6 +153,10 @@ region: {slug: Bad Slug}
             "f.yaml:1: policies.p.inception_offset",
         ),
         (
+            "policies: {p: {cds: never, signal: true}}",
+            "f.yaml:1: policies.p.signal: there is nothing to signal with `cds: never`",
+        ),
+        (
             "zone_defaults: {policy: defualt}",
             "f.yaml:1: zone_defaults.policy: there is no policy 'defualt'; did you",
         ),
