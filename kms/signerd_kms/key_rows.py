@@ -31,6 +31,7 @@ from signerd_kms.key import (
     Scope,
     encode_operations,
 )
+from signerd_kms.name_form import unify_name
 from signerd_kms.schema import key_versions, keys, tombstones, zone_bindings
 from signerd_kms.wrapping import WrappedKey
 
@@ -157,7 +158,9 @@ def read_key(connection: Connection, scope: Scope, identity: KeyIdentity) -> Key
 
 def find_key(connection: Connection, scope: Scope, name: str) -> Key | None:
     """Find the key of exactly that name which is not pending deletion."""
-    found = _read(connection, scope, keys.c.name == name, keys.c.status != KeyStatus.PENDING_DELETION)
+    found = _read(
+        connection, scope, keys.c.name == unify_name(name), keys.c.status != KeyStatus.PENDING_DELETION
+    )
     return found[0] if found else None
 
 

@@ -7,6 +7,7 @@ from signerd_kms import request
 from signerd_kms.errors import RotationNotAllowed
 from signerd_kms.identity import new_identity
 from signerd_kms.key import NO_TEXTS, OPERATIONS, Key, KeyIdentity, KeyStatus, KeyType, KeyVersion, Scope
+from signerd_kms.name_form import unify_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +15,8 @@ class NewKey:
     """What a caller chooses for a new key.
 
     Attributes:
-        name: 1 to 255 printable characters; unique among the keys of the scope that are not pending deletion,
-            and so is the slug made from it.
+        name: 1 to 255 printable characters, in normal form C; unique among the keys of the scope that are
+            not pending deletion, and so is the slug made from it.
         key_type: What it can do, for ever.
         description: Up to 1024 characters.
         labels: Echoed, not interpreted.
@@ -33,6 +34,9 @@ class NewKey:
     export_allowed: bool = False
     rotation_enabled: bool = False
     rotation_period_in_days: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", unify_name(self.name))
 
     def check(self) -> None:
         """Check every rule of form.

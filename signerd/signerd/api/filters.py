@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from signerd.api.query import Query
+from signerd_kms.name_form import unify_name
 
 T = TypeVar("T")
 
@@ -24,6 +25,8 @@ class Named(Protocol):
 def select_matching(query: Query, items: Iterable[T], describe: Callable[[T], Named]) -> list[T]:
     """Give the items that meet every filter of a request; filters that are not known are ignored."""
     wanted = {key: value for key in ("identity", "name", "slug") if (value := query.first(key)) is not None}
+    if "name" in wanted:
+        wanted["name"] = unify_name(wanted["name"])  # names are kept so
     labels = query.labels()
     found: list[T] = []
     for item in items:

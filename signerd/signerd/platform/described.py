@@ -11,6 +11,7 @@ from signerd.platform.errors import InvalidValue, NameTaken
 from signerd.platform.json_column import dump_texts, load_texts
 from signerd.platform.principal import NO_TEXTS
 from signerd_kms.identity import new_identity
+from signerd_kms.name_form import unify_name
 from signerd_kms.slug import make_slug
 
 MAX_NAME_CHARACTERS: Final = 255
@@ -24,12 +25,15 @@ ColumnValue = str | int | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What people say of an object."""
+    """What people say of an object; the name is kept in normal form C."""
 
     name: str
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
     annotations: Mapping[str, str] = field(default_factory=lambda: NO_TEXTS)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", unify_name(self.name))
 
     def check(self) -> str:
         """Check the limits.
