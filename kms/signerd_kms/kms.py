@@ -82,7 +82,9 @@ class Kms:
         self.wrapping_public_key = self._wrapping_keys.wrapping_public_key
         self.import_key = KeyImport(self.custodian, self._wrapping_keys).import_key
 
-        use = KeyUse(self.custodian, NonceBudget(store))
+        budget = NonceBudget(store)
+        self.skip_lost_messages = budget.skip_lost
+        use = KeyUse(self.custodian, budget)
         self.use = use.use
         self.use_all = use.use_all
         self.use_and_store = use.use_and_store

@@ -107,10 +107,12 @@ def open_custody(
         upgrade(engine)
         audit = AuditLog()
         outside = OutsideCheckpoints(config.checkpoint_file)
-        _check_audit(AuditStart(engine, audit, clock), outside, acknowledged or Acknowledged())
+        lost = _check_audit(AuditStart(engine, audit, clock), outside, acknowledged or Acknowledged())
         is_new = Kms(engine, clock, audit).state is State.UNINITIALISED
         run_self_test()
         kms = Kms.open(engine, seals, clock, audit)
+        if lost is not None:  # each use of a key is an entry, so no key encrypted more than are lost
+            kms.skip_lost_messages(lost)
         store = PlatformStore(kms.custodian.store)  # all writers share commits
         platform = bootstrap(
             store,
@@ -146,9 +148,10 @@ def open_custody(
     return Custody(engine, kms, platform, requests, store, jobs)
 
 
-def _check_audit(start: AuditStart, outside: OutsideCheckpoints, acknowledged: Acknowledged) -> None:
-    start.check_rollback(outside.read(), accept_rollback=acknowledged.rolled_back)
+def _check_audit(start: AuditStart, outside: OutsideCheckpoints, acknowledged: Acknowledged) -> int | None:
+    lost = start.check_rollback(outside.read(), accept_rollback=acknowledged.rolled_back)
     start.check_chains(acknowledge_break=acknowledged.broken)
+    return lost
 
 
 def _explain(error: Exception) -> str:

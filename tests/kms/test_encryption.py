@@ -229,6 +229,33 @@ def test_a_spent_block_makes_another(kms: Kms, world: World, monkeypatch: pytest
     assert read_reserved(kms, world, key) == 9
 
 
+@pytest.mark.parametrize(("lost", "blocks"), [(0, 1), (1, 1), (1 << 16, 2), (200_000, 4)])
+def test_what_an_older_copy_does_not_know_of_is_counted_for_every_key_that_encrypts(
+    kms: Kms, world: World, lost: int, blocks: int
+) -> None:
+    used = kms.create_key(world.scope, "used", KeyType.AES256_GCM96, by=BY)
+    unused = kms.create_key(world.scope, "unused", KeyType.CHACHA20_POLY1305, by=BY)
+    signing = kms.create_key(world.scope, "signing", KeyType.ECDSA_P256, by=BY)
+    encrypt(kms, world, used)
+    assert kms.skip_lost_messages(lost) == blocks * nonce_budget.BLOCK
+    assert read_reserved(kms, world, used) == (1 + blocks) * nonce_budget.BLOCK
+    assert read_reserved(kms, world, unused) == blocks * nonce_budget.BLOCK
+    assert read_reserved(kms, world, signing) == 0
+    event = world.sink.events[-1]
+    assert event.action == "kms.skip_messages"
+    assert event.details == {"messages": blocks * nonce_budget.BLOCK, "versions": 2}
+    encrypt(kms, world, used)  # what was left of the block is not spent
+    assert read_reserved(kms, world, used) == (2 + blocks) * nonce_budget.BLOCK
+
+
+def test_a_version_that_may_have_encrypted_too_much_in_what_is_lost_refuses(kms: Kms, world: World) -> None:
+    key = make(kms, world, KeyType.AES256_GCM96)
+    kms.skip_lost_messages(1 << 33)
+    assert read_reserved(kms, world, key) == nonce_budget.LIMIT
+    with pytest.raises(KeyVersionExhausted):
+        encrypt(kms, world, key)
+
+
 def test_a_version_refuses_at_its_last_block_with_an_error_of_its_own(kms: Kms, world: World) -> None:
     key = make(kms, world, KeyType.AES256_GCM96)
     ciphertext = encrypt(kms, world, key)

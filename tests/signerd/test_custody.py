@@ -9,8 +9,10 @@ from signerd import custody
 from signerd.config.options import Config
 from signerd.config.seal_options import SealOptions, SealType
 from signerd.custody import CustodyHolder, CustodyUnavailable
+from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import SelfTestFailed
-from signerd_kms.key import KeyType
+from signerd_kms.key import KeyType, Scope
+from signerd_kms.nonce_budget import BLOCK
 
 
 def make_holder(directory: Path, *seals: SealOptions) -> CustodyHolder:
@@ -64,3 +66,24 @@ def test_nothing_is_opened_or_unsealed_when_the_self_test_fails(
     with pytest.raises(CustodyUnavailable, match="self-test of hmac"):
         holder.unseal({})
     assert str(holder.state) == "sealed"
+
+
+def test_a_database_put_back_counts_messages_that_it_may_not_know_of(tmp_path: Path) -> None:
+    holder = make_holder(tmp_path)
+    assert holder.open()
+    kms, platform = holder.custody.kms, holder.custody.platform
+    scope = Scope(platform.organisation, platform.region)
+    key = kms.create_key(scope, "key", KeyType.AES256_GCM96, by=NOBODY)
+    holder.custody.audit_jobs.run()
+
+    def read_reserved(opened: CustodyHolder) -> int:
+        return opened.custody.kms.get_key(scope, key.identity).versions[-1].reserved_messages
+
+    assert read_reserved(holder) == 0
+    same = make_holder(tmp_path)
+    assert same.open()
+    assert read_reserved(same) == 0
+    (tmp_path / "audit.checkpoints").unlink()  # as on another machine
+    moved = make_holder(tmp_path)
+    assert moved.open()
+    assert read_reserved(moved) == BLOCK

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
@@ -15,7 +16,7 @@ from signerd.platform.audit_chain import (
 from signerd.platform.audit_entry import AuditEntry
 from signerd.platform.audit_log import AuditLog, list_chains, read_head, verify_chain, verify_newest
 from signerd.platform.checkpoint import Checkpoint, CheckpointMalformed
-from signerd.platform.checkpoint_rows import list_verifiers, read_newest
+from signerd.platform.checkpoint_rows import list_newest, list_verifiers, read_newest
 from signerd.platform.errors import AuditRefused
 from signerd.platform.signed_note import NoteRefused, NoteVerifier, open_note
 from signerd.platform.tables import audit_entries, audit_heads
@@ -111,25 +112,35 @@ class AuditStart:
 
         self._writer.write(append)
 
-    def check_rollback(self, outside: Mapping[str, str], *, accept_rollback: bool) -> None:
+    def check_rollback(self, outside: Mapping[str, str], *, accept_rollback: bool) -> int | None:
         """Compare the log with the newest checkpoints that were kept elsewhere.
 
         Args:
             outside: Note of each chain.
             accept_rollback: Record that the database is older than that, and go on.
 
+        Returns:
+            How many entries of one chain are known to be lost at most; None if the database is the newest.
+
         Raises:
             AuditRefused: The database is an older one, or another, and nobody has accepted that.
         """
         with self._engine.connect() as connection:
             trusted = list_verifiers(connection)
-        problems = [
+            is_bare = not outside and bool(list_newest(connection))
+        if is_bare:
+            logger.warning(
+                "no checkpoints are kept outside: the database may be a copy put back, and counts so"
+            )
+            return 0
+        found = [
             problem
             for chain, note in sorted(outside.items())
             if (problem := self._find_rollback(chain, note, trusted)) is not None
         ]
-        if not problems:
-            return
+        if not found:
+            return None
+        problems = [problem.text for problem in found]
         if not accept_rollback:
             raise AuditRefused(
                 f"{problems[0]}; the database seems to be restored or rolled back. If that was meant, start "
@@ -137,6 +148,7 @@ class AuditStart:
             )
         logger.warning("accepted: %s", "; ".join(problems))
         self._writer.write(lambda connection: self._record_rollback(connection, problems))
+        return max(problem.lost for problem in found)
 
     def _record_rollback(self, connection: Connection, problems: Sequence[str]) -> None:
         for problem in problems:
@@ -145,27 +157,39 @@ class AuditStart:
             )
             self._audit.append(connection, entry)
 
-    def _find_rollback(self, chain: str, note: str, trusted: Sequence[NoteVerifier]) -> str | None:
+    def _find_rollback(self, chain: str, note: str, trusted: Sequence[NoteVerifier]) -> "_Rollback | None":
         try:
             checkpoint = Checkpoint.parse(open_note(note, trusted))
         except (NoteRefused, CheckpointMalformed) as error:
-            return f"audit chain {chain}: the checkpoint outside is not of this database: {error}"
+            return _Rollback(
+                f"audit chain {chain}: the checkpoint outside is not of this database: {error}", 0
+            )
         if checkpoint.chain != chain:
-            return f"audit chain {chain}: the checkpoint outside is one of {checkpoint.chain}"
+            return _Rollback(f"audit chain {chain}: the checkpoint outside is one of {checkpoint.chain}", 0)
         with self._engine.connect() as connection:
             head = read_head(connection, chain) or ChainHead(0, b"")
             if head.sequence < checkpoint.sequence:
-                return (
+                return _Rollback(
                     f"audit chain {chain} ends at entry {head.sequence}, and a checkpoint outside "
-                    f"says {checkpoint.sequence}"
+                    f"says {checkpoint.sequence}",
+                    checkpoint.sequence - head.sequence,
                 )
             found = _find_hash(connection, chain, checkpoint.sequence, trusted)
         if found is not None and found != checkpoint.chain_hash:
-            return (
+            return _Rollback(
                 f"audit chain {chain}: entry {checkpoint.sequence} is another than the one that a "
-                "checkpoint outside covers"
+                "checkpoint outside covers",
+                checkpoint.sequence,
             )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rollback:
+    """What shows that a database is an older one, and how many entries of a chain it lacks at most."""
+
+    text: str
+    lost: int
 
 
 def _find_hash(

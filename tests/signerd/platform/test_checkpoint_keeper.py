@@ -269,8 +269,8 @@ def test_an_older_database_is_refused_until_accepted(log: Log) -> None:
     log.fill(6)
     log.sign()
     newest = log.outside.read()
-    log.start.check_rollback(before, accept_rollback=False)
-    log.start.check_rollback(newest, accept_rollback=False)
+    assert log.start.check_rollback(before, accept_rollback=False) is None
+    assert log.start.check_rollback(newest, accept_rollback=False) is None
     log.spoil("DELETE FROM audit_checkpoints WHERE chain = 'o-one' AND sequence > 6")
     log.spoil("DELETE FROM audit_entries WHERE chain = 'o-one' AND sequence > 6")
     log.spoil(
@@ -280,15 +280,23 @@ def test_an_older_database_is_refused_until_accepted(log: Log) -> None:
     log.start.check_chains(acknowledge_break=False)  # a restored copy is whole in itself
     with pytest.raises(AuditRefused, match=r"ends at entry 6, .* says 12; .*--accept-rollback"):
         log.start.check_rollback(newest, accept_rollback=False)
+    assert log.start.check_rollback(newest, accept_rollback=True) == 6  # entries are lost
     log.fill(7)  # as long again, with other entries
     with pytest.raises(AuditRefused, match="entry 12 is another"):
         log.start.check_rollback(newest, accept_rollback=False)
-    log.start.check_rollback(newest, accept_rollback=True)
+    assert log.start.check_rollback(newest, accept_rollback=True) == 12
     with log.deployment.engine.connect() as connection:
         actions = connection.execute(text("SELECT action FROM audit_entries WHERE chain = 'instance'"))
         assert "audit.rollback_accepted" in set(actions.scalars())
     log.sign()
     log.start.check_rollback(log.outside.read(), accept_rollback=False)
+
+
+def test_a_database_without_checkpoints_outside_counts_as_one_put_back(log: Log) -> None:
+    assert log.start.check_rollback({}, accept_rollback=False) is None  # nothing was ever signed
+    log.fill(6)
+    log.sign()
+    assert log.start.check_rollback({}, accept_rollback=False) == 0
 
 
 def test_the_checkpoints_of_another_database_are_refused(log: Log, tmp_path: Path) -> None:
