@@ -1,6 +1,7 @@
 """Joins the board of alarms to what it hears of: zones, parents, the KMS, the database."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import trio
 
@@ -17,10 +18,13 @@ from signerd.custody import CustodyHolder
 from signerd.delegation import delegation_state as delegation
 from signerd.dns.name import Name
 from signerd.status_report import ExpirationCache
+from signerd.webhook_desk import WebhookDesk
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.zone_list import parse_zone_name
 from signerd_kms.audited_store import AuditedStore
 from signerd_kms.state import State
+
+WEBHOOKS: Final = "webhooks"
 
 
 class AlarmDesk:
@@ -38,7 +42,11 @@ class AlarmDesk:
         self._clock = clock
         self._holder = holder
         self.board = AlarmBoard(clock.now, config.alarms.reminder)
-        self._keeper = AlarmKeeper(self.board, self._open_store)
+        self._webhooks = WebhookDesk(
+            config.webhooks, clock, holder, lambda alarms: self.board.update(WEBHOOKS, "", alarms)
+        )
+        courier = self._webhooks.courier
+        self._keeper = AlarmKeeper(self.board, self._open_store, courier.add_events, courier.wake)
 
     def _open_store(self) -> AuditedStore:
         return self._holder.custody.kms.custodian.store
@@ -68,6 +76,7 @@ class AlarmDesk:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keeper.run)
             nursery.start_soon(watch.run)
+            nursery.start_soon(self._webhooks.courier.run)
 
     def _find_kms(self) -> tuple[State, str | None]:
         state = self._holder.state
@@ -78,12 +87,12 @@ class AlarmDesk:
         self.board.update(SOURCE, zone, find_delegation_alarms(strays))
 
     def list_commands(self) -> Mapping[str, Further]:
-        """Give the operator's commands about alarms."""
+        """Give the operator's commands about alarms and webhooks."""
 
         async def list_alarms(_: Mapping[str, object]) -> dict[str, object]:
             return {"alarms": self.describe()}
 
-        return {"alarm_list": list_alarms}
+        return {"alarm_list": list_alarms, **self._webhooks.list_commands()}
 
     def describe(self) -> list[dict[str, object]]:
         """Describe the alarms that are on, for `status`."""

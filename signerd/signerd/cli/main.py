@@ -26,6 +26,7 @@ _GROUPS: Mapping[str, str] = {  # what is added, and the first words on the comm
     "config_commands:add_config_commands": "config",
     "doctor:add_doctor": "doctor",
     "alarm_commands:add_alarm_commands": "alarm",
+    "webhook_commands:add_webhook_commands": "webhook",
     "clock_commands:add_clock_commands": "clock",
     "audit_commands:add_audit_commands": "audit",
     "openapi_command:add_openapi": "openapi",

@@ -12,6 +12,7 @@ from signerd.config.policy import Policy
 from signerd.config.seal_options import SealOptions, find_repeated_seals
 from signerd.config.section import Address, Duration, Interval, Section, Size, Text, impossible
 from signerd.config.spelling import suggest
+from signerd.config.webhook_options import WebhookOptions, find_repeated_webhooks
 from signerd.control.responder_pool import ListenAddress
 from signerd.dns.name import BadName, Name, fold_case, format_name, parse_name
 from signerd_kms.slug import make_slug
@@ -350,6 +351,7 @@ class Config(Section):
     )
     audit: Audit = Audit()
     alarms: Alarms = Alarms()
+    webhooks: Annotated[tuple[WebhookOptions, ...], Field(strict=False, max_length=32)] = ()
     kms: Kms = Kms()
     dnssec: Dnssec = Dnssec()
     policies: Mapping[str, Policy] = Field(default_factory=lambda: {DEFAULT_POLICY: Policy()})
@@ -361,7 +363,7 @@ class Config(Section):
     limits: Limits = Limits()
     log: Log = Log()
 
-    @field_validator("policies", "zones", "seals", mode="before")
+    @field_validator("policies", "zones", "seals", "webhooks", mode="before")
     @classmethod
     def _take_empty_as_default(cls, value: object, info: ValidationInfo) -> object:
         """Read a key with nothing below it as the default."""
@@ -386,6 +388,13 @@ class Config(Section):
         if problems := find_repeated_seals(seals):
             raise impossible(problems)
         return seals
+
+    @field_validator("webhooks")
+    @classmethod
+    def _refuse_repeated_webhooks(cls, webhooks: tuple[WebhookOptions, ...]) -> tuple[WebhookOptions, ...]:
+        if problems := find_repeated_webhooks(webhooks):
+            raise impossible(problems)
+        return webhooks
 
     @field_validator("policies")
     @classmethod

@@ -6,6 +6,7 @@ from signerd.alarm import tables as alarm_tables
 from signerd.dns_zones import tables as dns_tables
 from signerd.platform import iam_tables
 from signerd.store import zone_tables
+from signerd.webhook import tables as webhook_tables
 from signerd_kms import schema as kms_schema
 from signerd_secrets import schema as secrets_schema
 
@@ -16,6 +17,7 @@ OWNERS: tuple[MetaData, ...] = (
     dns_tables.metadata,
     secrets_schema.metadata,
     alarm_tables.metadata,
+    webhook_tables.metadata,
 )
 
 
