@@ -117,7 +117,7 @@ class Lane:
                 return pause
             try:
                 found = await trio.to_thread.run_sync(self._find_due)
-                if isinstance(found, float):
+                if not isinstance(found, Delivery):
                     return found
                 verdict = await self._attempt(found)
                 await trio.to_thread.run_sync(self._note, found, verdict)
