@@ -165,10 +165,10 @@ class FleetPublisher:
 
         trio.from_thread.run(wait)
 
-    def find_served(self, apex: Name) -> ServedZone | None:
-        """Say what is in service of a zone of the API."""
+    def find_served(self, apex: Name, identity: str) -> ServedZone | None:
+        """Say what is in service of a zone of the API; a former one of its name is not it."""
         keeper = self._fleet.keepers.get(apex)
-        return None if keeper is None or keeper.entry.source is not Source.API else _describe(keeper)
+        return None if keeper is None or keeper.entry.identity != identity else _describe(keeper)
 
     def list_file_zones(self) -> Sequence[FileZone]:
         """List the zones that are not of the API."""
@@ -199,9 +199,9 @@ class OfflinePublisher:
     def withdraw(self, apex: Name) -> None:
         """Do nothing."""
 
-    def find_served(self, apex: Name) -> ServedZone | None:
+    def find_served(self, apex: Name, identity: str) -> ServedZone | None:
         """Give nothing."""
-        del apex
+        del apex, identity
         return None
 
     def list_file_zones(self) -> Sequence[FileZone]:

@@ -46,7 +46,7 @@ from signerd.zones.durable_file import replace_file
 from signerd.zones.fleet import FleetOptions, ZoneFleet
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.pipeline import Stage
-from signerd.zones.zone_list import ZoneEntry, format_zone_name
+from signerd.zones.zone_list import Source, ZoneEntry, format_zone_name
 from signerd_kms.memory import harden_process
 
 logger = logging.getLogger(__name__)
@@ -225,7 +225,8 @@ class Daemon:
 
         def wake() -> None:
             if (keeper := self._fleet.keepers.get(name)) is not None:
-                keeper.wake(read_file=False)
+                # its rows have a new data version, which says why it is published anew
+                keeper.wake(read_file=keeper.entry.source is Source.API)
 
         trio.from_thread.run_sync(wake)
 

@@ -46,4 +46,8 @@ def test_a_zone_is_signed_and_no_more_with_its_ds_printed(server: DaemonProcess)
     assert "signed, the parent has no DS of it yet" in again
     assert "off" in signerd(server, "dnssec", "disable", "shop.example")
     assert short in signerd(server, "dnssec", "enable", "shop.example"), "the same key, the same DS"
+    why = signerd(server, "zone", "why", "shop.example")
+    assert "dns.dnssec.enable by user:" in why
+    assert "dns.dnssec.disable by user:" in why
+    assert "up to date" in signerd(server, "zone", "check", "shop.example")
     assert "zone not found" in signerd(server, "dnssec", "status", "unknown.example", status=1)

@@ -70,7 +70,8 @@ class NotedPublisher:
     def withdraw(self, apex: Name) -> None:
         self.withdrawn.append(apex)
 
-    def find_served(self, apex: Name) -> ServedZone | None:
+    def find_served(self, apex: Name, identity: str) -> ServedZone | None:
+        del identity
         return self.served.get(apex)
 
     def list_file_zones(self) -> list[FileZone]:

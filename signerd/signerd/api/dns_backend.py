@@ -13,7 +13,7 @@ from signerd.dns.name import Name
 from signerd.dns_zones.apex import ApexDefaults
 from signerd.dns_zones.errors import DnsZoneUnknown, InvalidDnsValue, RecordUnknown, ZoneReadOnly
 from signerd.dns_zones.file_zones import find_file_record, list_file_records, make_view
-from signerd.dns_zones.publisher import FileZone, ServedZones, ZonePublisher
+from signerd.dns_zones.publisher import FileZone, ServedZone, ServedZones, ZonePublisher
 from signerd.dns_zones.record import Record
 from signerd.dns_zones.record_name import read_record_name
 from signerd.dns_zones.record_rows import find_record, find_record_at, list_records
@@ -52,6 +52,12 @@ class DnsBackend:
     def change(self, call: Call, work: Callable[[Change], T]) -> T:
         """Change something on behalf of a caller; it is on disk, with its audit event, when this returns."""
         return self.store.change(call.attribution, work)
+
+    def find_served(self, found: "FoundZone") -> ServedZone | None:
+        """Say what is in service of a zone; None if nothing is known of it yet."""
+        if found.file is not None:
+            return found.file.served
+        return self.publisher.find_served(found.apex, found.zone.identity)
 
     def is_served_elsewhere(self, apex: Name) -> bool:
         """Say if a zone that is not of the API has a name."""

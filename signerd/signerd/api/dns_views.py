@@ -47,7 +47,7 @@ class RecordBody(WireModel):
 def render_zone(backend: DnsBackend, found: FoundZone) -> dict[str, JsonValue]:
     """Give a zone."""
     zone, record = found.zone, found.zone.record
-    served = found.file.served if found.file is not None else backend.publisher.find_served(found.apex)
+    served = backend.find_served(found)
     is_pending = served is None or served.serial is None
     if found.file is None and served is not None:
         is_pending = is_pending or (served.data_version or 0) < zone.data_version

@@ -77,7 +77,7 @@ class _TextCalls:
     def export(self, call: Call) -> Reply:
         backend = self._open()
         found = find_for(backend, call, "read")
-        served = found.file.served if found.file is not None else backend.publisher.find_served(found.apex)
+        served = backend.find_served(found)
         with backend.store.read() as connection:
             records = found.list_records(connection)
         text = export_zone(

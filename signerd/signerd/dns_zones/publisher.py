@@ -54,7 +54,7 @@ class ZonePublisher(Protocol):
         """End the service of a deleted zone; return when it has ended or after a short time."""
         ...
 
-    def find_served(self, apex: Name) -> ServedZone | None:
+    def find_served(self, apex: Name, identity: str) -> ServedZone | None:
         """Say what is in service of a zone of the API; None if nothing is known of it yet."""
         ...
 

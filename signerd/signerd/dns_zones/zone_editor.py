@@ -1,25 +1,23 @@
 """A change of a zone's records under way: any number of steps, checked and noted as one at the end."""
 
-import json
 from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import delete, func, insert, select, update
 
 from signerd.dns.name import Name
+from signerd.dns_zones.change_sets import raise_data_version
 from signerd.dns_zones.errors import CnameConflict, RecordTaken, ZoneTooLarge
 from signerd.dns_zones.record import Record, RecordData
 from signerd.dns_zones.record_name import relate
 from signerd.dns_zones.record_rows import PREFIX, dump_values, find_record
-from signerd.dns_zones.tables import dns_change_sets, dns_records, dns_zones
+from signerd.dns_zones.tables import dns_records
 from signerd.dns_zones.zone_rows import DnsZone, find_zone
 from signerd.platform.change import Change
 from signerd.platform.rights import DNS_ZONE
 from signerd_kms.identity import new_identity
 
 MAX_RECORDS: Final = 1_000_000  # of one zone: protects the memory of all that holds it whole
-MAX_LISTED_OWNERS: Final = 1000  # of one change; after a larger one the zone is read whole
-KEPT_CHANGE_SETS: Final = 1000  # of each zone
 _NAMED_CHANGES: Final = 5  # in a summary
 _OWNERS_AT_ONCE: Final = 500  # databases bound the number of parameters
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-"}
@@ -130,33 +128,11 @@ class ZoneEditor:
             count = select(func.count()).where(dns_records.c.zone == self.zone.identity)
             if connection.execute(count).scalar_one() > MAX_RECORDS:
                 raise ZoneTooLarge(f"the zone would have more than {MAX_RECORDS} records")
-        version = self.zone.data_version + 1
-        connection.execute(
-            update(dns_zones).where(dns_zones.c.identity == self.zone.identity).values(data_version=version)
-        )
         named = ", ".join(self._steps[:_NAMED_CHANGES])
         more = len(self._steps) - _NAMED_CHANGES
-        owners = None
-        if len(self._owners) <= MAX_LISTED_OWNERS:
-            owners = json.dumps(sorted(owner.hex() for owner in self._owners))
-        connection.execute(
-            insert(dns_change_sets).values(
-                zone=self.zone.identity,
-                data_version=version,
-                at=self._change.now,
-                actor=self._change.by.actor,
-                request_id=self._change.by.request_id,
-                action=action,
-                summary=named + (f" and {more} more" if more > 0 else ""),
-                owners=owners,
-            )
-        )
-        connection.execute(
-            delete(dns_change_sets).where(
-                dns_change_sets.c.zone == self.zone.identity,
-                dns_change_sets.c.data_version <= version - KEPT_CHANGE_SETS,
-            )
-        )
+        summary = named + (f" and {more} more" if more > 0 else "")
+        version = raise_data_version(self._change, self.zone.identity, action, summary, self._owners)
+        assert version is not None  # noqa: S101  # it was found in this transaction
         return version
 
     def _check_aliases(self) -> None:

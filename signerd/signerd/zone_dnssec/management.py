@@ -1,7 +1,7 @@
 """Turning DNSSEC on and off, and what happens to a zone as its parent changes."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from signerd.delegation.delegation_state import Alarm, DelegationState, ProbePlan, judge
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
+from signerd.dns_zones.change_sets import raise_data_version
 from signerd.dnssec.key import KSK_FLAGS, DnsKey, clashes
 from signerd.platform.change import Change, PlatformStore
 from signerd.platform.rights import DNS_ZONE
@@ -185,7 +186,8 @@ class DnssecManagement:
                 if is_served:
                     setting = replace(setting, ds_not_before=former.ds_not_before)
         settings.store_setting(connection, setting, change.now)
-        _record(change, "dns.dnssec.enable", zone, {"kmsKey": key.identity, "region": wish.region})
+        details = {"kmsKey": key.identity, "region": wish.region}
+        _record(change, "dns.dnssec.enable", zone, details, f"the KSK is the KMS key {key.identity}")
 
     def _insert_ksk(
         self, change: Change, zone: ZonePlace, key: Key, scope: Scope, others: Sequence[ZoneKsk]
@@ -230,7 +232,7 @@ class DnssecManagement:
                 next_probe_at=change.now if state is DnssecState.UNSIGNING else None,
             )
             settings.store_setting(change.connection, setting, change.now)
-            _record(change, "dns.dnssec.disable", zone, {"kmsKey": setting.kms_key})
+            _record(change, "dns.dnssec.disable", zone, {"kmsKey": setting.kms_key}, "DNSSEC is turned off")
             return state
 
         if (state := self.store.change(by, store)) is not None:
@@ -373,14 +375,19 @@ class DnssecManagement:
                 if key.state == OUTGOING:
                     settings.set_ksk_state(connection, key.id, RETIRED)
                     logger.info("zone %s: KSK %d has left the zone", zone.text, key.dnskey.key_tag)
+                    summary = f"the parent points to KSK {key.dnskey.key_tag} no more; it is out of use"
+                    raise_data_version(change, zone.identity, "dns.dnssec.retire", summary)
             keys = settings.list_ksks(connection, zone.text)
             is_changed = True
         if state.unsign_at is not None and state.unsign_at <= now:
             logger.info("zone %s: no DS is left at the parent or in caches; it is unsigned now", zone.text)
             setting = replace(setting, state=DnssecState.OFF)
+            summary = "no DS is left at the parent or in caches; the zone is unsigned"
+            raise_data_version(change, zone.identity, "dns.dnssec.unsign", summary)
             is_changed = True
         elif setting.state is DnssecState.AWAITING and state.is_delegated:
             setting = replace(setting, state=DnssecState.SIGNED)
+            raise_data_version(change, zone.identity, "dns.dnssec.sign", "the DS is at the parent")
             is_changed = True
         if state.is_delegated != setting.is_delegated:
             tag = next((key.dnskey.key_tag for key in keys if key.state == ACTIVE), 0)
@@ -414,7 +421,16 @@ def _refuse_clash(dnskey: DnsKey, others: Sequence[ZoneKsk]) -> None:
         )
 
 
-def _record(change: Change, action: str, zone: ZonePlace, details: dict[str, str | int]) -> None:
+def _record(
+    change: Change,
+    action: str,
+    zone: ZonePlace,
+    details: Mapping[str, str | int],
+    summary: str | None = None,
+) -> None:
+    """Record something in the audit; with a summary, also as the cause of a new version."""
+    if summary is not None:
+        raise_data_version(change, zone.identity, action, summary)
     change.record(
         action,
         zone.organisation,
