@@ -301,7 +301,9 @@ class _ChosenSigner:
         """Make a version."""
         with self._noting_failure(previous):
             version = self._choose(previous).sign(unsigned, previous, serial, progress)
-        if version.is_signed and self._entry.source is Source.API:
+        if version.problem is not None:
+            self._note_failure(version.problem, version.zone)
+        elif version.is_signed and self._entry.source is Source.API:
             self._log.note_signed(self._entry, self._clock.now(), version.zone, previous)
         return version
 
@@ -310,12 +312,16 @@ class _ChosenSigner:
         try:
             yield
         except SigningImpossible as error:
-            if self._entry.source is Source.API:
-                until = None
-                if published is not None:
-                    until = find_first_expiration(published.iterate_rrsets(), self._clock.now())
-                self._log.note_failed(self._entry, str(error), until)
+            self._note_failure(str(error), published)
             raise
+
+    def _note_failure(self, reason: str, published: Zone | None) -> None:
+        if self._entry.source is not Source.API:
+            return
+        until = None
+        if published is not None:
+            until = find_first_expiration(published.iterate_rrsets(), self._clock.now())
+        self._log.note_failed(self._entry, reason, until)
 
     def _choose(self, published: Zone | None) -> ZoneSigner:
         if self._entry.is_lost and self._is_api_zone(self._entry.name):
@@ -417,16 +423,24 @@ class _Signer:
         policy: SigningPolicy,
         now: int,
         progress: Callable[[int, int], None],
-    ) -> Zone:
-        """Sign what is planned; what KSKs sign comes from what was made ahead, if they cannot be used."""
+    ) -> tuple[Zone, str | None]:
+        """Sign what is planned; what KSKs sign comes from what was made ahead, if they cannot be used.
+
+        Returns:
+            The zone, and why it has signatures that are due already.
+        """
         ahead = self._workshop.open_key_set_signatures()
-        return carry_out(
+        problems: list[str] = []
+        zone = carry_out(
             plan,
             keys.signing_keys,
             workers=self._workshop.workers,
             progress=progress,
-            sign_key_set=lambda jobs: ahead.sign(plan.origin, jobs, keys.signing_keys, policy, now),
+            sign_key_set=lambda jobs: ahead.sign(
+                plan.origin, jobs, keys.signing_keys, policy, now, problems.append
+            ),
         )
+        return zone, problems[0] if problems else None
 
     def _update(
         self,
@@ -447,12 +461,11 @@ class _Signer:
             return None
         plan = plan_signatures(update.assembled, state.zone, keys.key_set, policy, now)
         count = len(plan.jobs) + len(plan.key_set_jobs)
-        part = self._carry_out(plan, keys, policy, now, progress)
+        part, problem = self._carry_out(plan, keys, policy, now, progress)
         new = update.complete(part)
         self._states = (new, state)
-        return SignedVersion(
-            new.zone, keys.ds, count, new.times.find_next_due(policy.refresh_margin_seconds, now)
-        )
+        following = new.times.find_next_due(policy.refresh_margin_seconds, now)
+        return SignedVersion(new.zone, keys.ds, count, following, problem=problem)
 
     def _sign_whole(
         self,
@@ -475,12 +488,15 @@ class _Signer:
         )
         plan = plan_signatures(assembled, previous, keys.key_set, policy, now)
         count = len(plan.jobs) + len(plan.key_set_jobs)
-        zone = self._carry_out(plan, keys, policy, now, progress)
+        zone, problem = self._carry_out(plan, keys, policy, now, progress)
+        if problem is not None and previous is not None and _differs_by_serial_only(zone, previous):
+            # it would be due at once, and so on without end
+            raise SigningImpossible(f"zone {self._entry.text} cannot be signed: {problem}")
         before = next((state for state in self._states if state.zone is previous), None)
         self._remember(unsigned, zone, keys, policy, additions)
         if before is not None:
             self._states += (before,)
-        return SignedVersion(zone, keys.ds, count, find_next_due(zone, policy, now))
+        return SignedVersion(zone, keys.ds, count, find_next_due(zone, policy, now), problem=problem)
 
     def _resolve(self, unsigned: Zone) -> SigningPolicy:
         policy = self._policy
@@ -501,6 +517,18 @@ class _Signer:
             dnskey_ttl=policy.dnskey_ttl,
             publish_cds=policy.cds is not CdsPublication.NEVER,
         )
+
+
+def _differs_by_serial_only(one: Zone, other: Zone) -> bool:
+    """Compare all but the SOA, signatures included."""
+    apex = one.origin
+    return (
+        len(one.names) == len(other.names)
+        and {number: rrset for number, rrset in one.names[apex].items() if number != rt.SOA}
+        == {number: rrset for number, rrset in other.names[apex].items() if number != rt.SOA}
+        and all(types == other.names.get(owner) for owner, types in one.names.items() if owner != apex)
+        and one.nsec3 == other.nsec3
+    )
 
 
 def _has_same_records_at_apex(one: Zone, other: Zone) -> bool:

@@ -72,13 +72,14 @@ def test_a_disabled_key_keeps_the_zone_in_service_and_says_so_until_it_is_back(c
     assert "disabled" in error
     assert "since 2" in error
     assert caller.read_expiration() == first
-    assert not caller.daemon.ask("www.api.test", "A").answer, "what cannot be signed is not served"
-    assert caller.must("GET", ZONE)["publicationPending"] is True
-    caller.must("POST", f"/v1/kms/local/keys/{key}/enable")
-    caller.daemon.wait_for(lambda _: bool(caller.daemon.ask("www.api.test", "A").answer))
-    assert not caller.read_error()
-    assert caller.read_expiration() > first
+    assert caller.daemon.ask("www.api.test", "A").answer, "changes are served as long as signatures hold"
     assert caller.must("GET", ZONE)["publicationPending"] is False
+    serial = caller.must("GET", ZONE)["publishedSerial"]
+    assert "cannot sign" in caller.daemon.run_command("reload", "api.test").stderr
+    assert caller.must("GET", ZONE)["publishedSerial"] == serial, "a version that is no better is not made"
+    caller.must("POST", f"/v1/kms/local/keys/{key}/enable")
+    caller.daemon.wait_for(lambda _: caller.read_expiration() > first)
+    caller.daemon.wait_for(lambda _: not caller.read_error())
 
 
 def test_sealed_by_an_operator_signing_stops_and_goes_on_by_itself(caller: Caller) -> None:

@@ -7,7 +7,7 @@ KMS, or the key, then costs nothing for as long as the row reaches.
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Engine, delete, insert, select
@@ -48,6 +48,7 @@ class KeySetSignatures:
         keys: Sequence[SigningKey],
         policy: SigningPolicy,
         now: int,
+        on_due: Callable[[str], None] = lambda _: None,
     ) -> list[RRset]:
         """Give the RRsets of the jobs with their signatures.
 
@@ -57,13 +58,14 @@ class KeySetSignatures:
             keys: All keys that the jobs name.
             policy: Times.
             now: Epoch seconds.
+            on_due: Told why a signature is given that is due itself: there is none better.
 
         Raises:
             KmsError: A key cannot be used, and nothing of it that holds was made ahead.
             SQLAlchemyError: The database does not work.
         """
         by_dnskey = {key.dnskey: key for key in keys}
-        return [self._sign_one(zone, job, by_dnskey, policy, now) for job in jobs]
+        return [self._sign_one(zone, job, by_dnskey, policy, now, on_due) for job in jobs]
 
     def _sign_one(
         self,
@@ -72,12 +74,21 @@ class KeySetSignatures:
         keys: Mapping[DnsKey, SigningKey],
         policy: SigningPolicy,
         now: int,
+        on_due: Callable[[str], None],
     ) -> RRset:
-        made = [self._give(zone, job, keys[key], policy, now) for key in job.keys]
+        made = [self._give(zone, job, keys[key], policy, now, on_due) for key in job.keys]
         rrset = job.rrset
         return RRset(rrset[0], rrset[1], rrset[2], rrset[3], tuple(sorted((*job.kept, *made))))
 
-    def _give(self, zone: Name, job: SignatureJob, key: SigningKey, policy: SigningPolicy, now: int) -> bytes:
+    def _give(
+        self,
+        zone: Name,
+        job: SignatureJob,
+        key: SigningKey,
+        policy: SigningPolicy,
+        now: int,
+        on_due: Callable[[str], None],
+    ) -> bytes:
         subject = _identify(job.rrset, key.dnskey)
         stored = self._read(zone, subject, now)  # by expiration
         good = [rrsig for expiration, rrsig in stored if expiration > now + policy.refresh_margin_seconds]
@@ -87,7 +98,9 @@ class KeySetSignatures:
         except KmsError as error:
             if not stored:
                 raise
-            chosen = good[0] if good else stored[-1][1]
+            if not good:
+                on_due(f"KSK {key.dnskey.key_tag} cannot sign, and nothing fresh is left of it: {error}")
+                return stored[-1][1]
             logger.warning(
                 "zone %s: KSK %d cannot sign (%s); one made ahead is used, the last holds until %d",
                 format_name(zone),
@@ -95,7 +108,7 @@ class KeySetSignatures:
                 error,
                 last,
             )
-            return chosen
+            return good[0]
         self._store(zone, subject, made, now)
         return good[0] if good else made[0][1]
 

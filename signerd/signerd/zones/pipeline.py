@@ -94,6 +94,7 @@ class SignedVersion:
         new_signatures: How many were made; the others were kept.
         next_due: When the first of all is to be made again, epoch seconds; None for an unsigned version.
         is_signed: Whether it must be valid under DNSSEC, or must have nothing of it.
+        problem: Why it has signatures that are due already; None if it has none such.
     """
 
     zone: Zone
@@ -101,6 +102,7 @@ class SignedVersion:
     new_signatures: int
     next_due: int | None
     is_signed: bool = True
+    problem: str | None = None
 
 
 class ZoneSigner(Protocol):

@@ -110,6 +110,18 @@ def test_after_the_runway_the_last_one_is_used_as_long_as_it_holds(world: World,
         sign(made, key, NOW + 35 * DAY)
 
 
+def test_it_is_told_when_the_one_used_is_due_itself(world: World, key: LosableKey) -> None:
+    made = KeySetSignatures(world.engine, 15 * DAY)
+    sign(made, key, NOW)
+    key.is_lost = True
+    told: list[str] = []
+    for days, expected in ((20, 0), (34, 1)):
+        now = NOW + days * DAY
+        made.sign(ZONE, [make_job(key, now)], [key], POLICY, now, told.append)
+        assert len(told) == expected
+    assert f"KSK {key.dnskey.key_tag} cannot sign" in told[0]
+
+
 def test_a_key_that_comes_back_makes_what_is_missing(world: World, key: LosableKey) -> None:
     made = KeySetSignatures(world.engine, 15 * DAY)
     sign(made, key, NOW)
