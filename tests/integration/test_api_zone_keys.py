@@ -5,8 +5,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import cast
 
+import dns.rdatatype
 import httpx
 import pytest
+from dns.rdtypes.ANY.RRSIG import RRSIG
 
 from daemon_process import STEPPED_CLOCK, DaemonProcess, run_daemon
 
@@ -48,7 +50,8 @@ class Caller:
     def read_expiration(self) -> int:
         """Give when the signature of the DNSKEY RRset in service expires."""
         answer = self.daemon.ask("api.test", "DNSKEY", dnssec=True).answer
-        (rrsig,) = (item for rrset in answer if rrset.rdtype == 46 for item in rrset)
+        (signatures,) = (rrset for rrset in answer if rrset.rdtype == dns.rdatatype.RRSIG)
+        (rrsig,) = cast("list[RRSIG]", list(signatures))
         return int(rrsig.expiration)
 
     def read_error(self) -> str:
