@@ -1,7 +1,7 @@
 """The admin API with its sockets, as the configuration wants it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Final
 
@@ -16,6 +16,7 @@ from signerd.api.rate_limit import Rate, Rates
 from signerd.api.reply import JsonValue
 from signerd.api.route import AnyEndpoint
 from signerd.api.server import ServerOptions, bind_admin, serve_admin
+from signerd.api.server_metrics import ServerCollector, ServerFigures
 from signerd.api.tls import ReloadableTls, TlsFiles, TlsRefused
 from signerd.api_zones import make_offline_zones
 from signerd.clock import SystemClock
@@ -32,13 +33,19 @@ SOCKET_MODE: Final = 0o600
 _BURST: Final = 2.0  # seconds' worth of requests that may come at once
 
 
-async def start_admin(nursery: trio.Nursery, parts: AdminParts, options: Admin) -> ListenAddress | None:
+async def start_admin(
+    nursery: trio.Nursery,
+    parts: AdminParts,
+    options: Admin,
+    find_figures: Callable[[], ServerFigures] = ServerFigures,
+) -> ListenAddress | None:
     """Start serving in a nursery.
 
     Args:
         nursery: Runs the server until it is cancelled.
         parts: What the API asks.
         options: From the configuration.
+        find_figures: Gives what `/metrics` shows besides the requests.
 
     Returns:
         The address; None if it cannot be served on, which is logged: answering and signing go on without it.
@@ -49,6 +56,7 @@ async def start_admin(nursery: trio.Nursery, parts: AdminParts, options: Admin) 
         logger.error("no admin API: %s", error)
         return None
     metrics = ApiMetrics()
+    metrics.registry.register(ServerCollector(find_figures))
     addresses = ClientAddresses(options.trusted_proxies)
     application = make_application(
         parts,

@@ -9,6 +9,7 @@ from signerd.alarm.alarm import RaisedAlarm
 from signerd.alarm.alarm_board import AlarmBoard
 from signerd.alarm.alarm_keeper import AlarmKeeper
 from signerd.alarm.delegation_alarms import SOURCE, find_delegation_alarms
+from signerd.alarm.rollover_alarms import RolloverListener
 from signerd.alarm.server_watch import ServerWatch, Watched
 from signerd.alarm.zone_alarms import ZoneCondition
 from signerd.clock import Clock
@@ -42,11 +43,14 @@ class AlarmDesk:
         self._clock = clock
         self._holder = holder
         self.board = AlarmBoard(clock.now, config.alarms.reminder)
+        self.note_plan = RolloverListener(self.board, clock.now)
+        """Told of each step of the timetable of a zone's keys, in the event loop."""
         self._webhooks = WebhookDesk(
             config.webhooks, clock, holder, lambda alarms: self.board.update(WEBHOOKS, "", alarms)
         )
         courier = self._webhooks.courier
         self._keeper = AlarmKeeper(self.board, self._open_store, courier.add_events, courier.wake)
+        self.report_webhooks = courier.report
 
     def _open_store(self) -> AuditedStore:
         return self._holder.custody.kms.custodian.store

@@ -36,6 +36,7 @@ from signerd.key_desk import KeyDesk
 from signerd.log_output import set_up_logging
 from signerd.platform_parts import make_admin_parts
 from signerd.progress import TerminalProgress
+from signerd.server_figures import FiguresSource
 from signerd.serving_lock import is_served
 from signerd.signal_desk import ServedVersion, SignalDesk
 from signerd.state_lock import StateLocked, lock_state
@@ -280,7 +281,16 @@ class Daemon:
     async def _start_admin(self, nursery: trio.Nursery) -> None:
         served = make_served_zones(self._config, FleetPublisher(self._fleet))
         parts = make_admin_parts(self._holder, self._clock, self._config.kms, self, served, self._dnssec)
-        self._admin = await start_admin(nursery, parts, self._config.admin)
+        figures = FiguresSource(
+            self._clock,
+            self._holder,
+            lambda: self._fleet.keepers,
+            self._expirations,
+            lambda: self._status_parts().list_plans(),
+            self._alarms.board.list_alarms,
+            self._alarms.report_webhooks,
+        )
+        self._admin = await start_admin(nursery, parts, self._config.admin, figures.find)
 
     def list_reasons(self) -> Sequence[str]:
         """Say why the server is not ready, for the admin API."""

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import cast
 
+import httpx
+
 from daemon_process import DaemonProcess, list_items, run_daemon
 
 ZONE = "$TTL 300\n@ SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.{}\n"
@@ -40,6 +42,24 @@ def test_an_alarm_is_told_keeps_its_age_over_a_crash_and_ends_with_its_cause(tmp
         write_zone(daemon, ZONE.format(2))
         daemon.wait_for(lambda report: not list_items(report, "alarms"))
         assert "alarm over after" in daemon.log
+
+
+def test_the_metrics_tell_of_zones_and_alarms(tmp_path: Path) -> None:
+    token = tmp_path / "metrics.token"
+    token.write_text("letmein\n")
+    admin = f"  metrics_token: {json.dumps(str(token))}\n"
+    zones = {"small.test.zone": ZONE.format(1), "bad.test.zone": ZONE.format(999)}
+    with run_daemon(tmp_path, zones, admin_options=admin) as daemon:
+        report = daemon.wait_for(lambda report: len(list_items(report, "alarms")) == 2)
+        url = f"http://{str(report['admin']).replace('@', ':')}/metrics"
+        answer = httpx.get(url, headers={"Authorization": "Bearer letmein"}, trust_env=False)
+    assert answer.status_code == 200
+    figures = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    assert float(figures['signerd_zone_runway_seconds{zone="small.test"}']) > 86400
+    assert figures['signerd_zone_sign_error_age_seconds{zone="small.test"}'] == "0.0"
+    assert 'signerd_zone_runway_seconds{zone="bad.test"}' not in figures
+    for code in ("zone.file_refused", "dnssec.sign_failed"):
+        assert float(figures[f'signerd_alarm_age_seconds{{code="{code}",zone="bad.test"}}']) >= 0
 
 
 def test_a_sealed_kms_is_an_alarm(tmp_path: Path) -> None:

@@ -164,6 +164,13 @@ def list_delegated(connection: Connection) -> list[Name]:
     return [fold_case(parse_name(name)) for name in names]
 
 
+def read_delegations(connection: Connection) -> dict[str, bool]:
+    """Say of each zone with DNSSEC, by name without trailing dot, whether its parent has its DS."""
+    table = dns_dnssec
+    query = select(table.c.zone, table.c.is_delegated).where(table.c.state != DnssecState.OFF.value)
+    return {str(row.zone).removesuffix("."): bool(row.is_delegated) for row in connection.execute(query)}
+
+
 def store_setting(connection: Connection, setting: DnssecSetting, now: int) -> None:
     """Write the row of a zone, whether or not it is there."""
     error = setting.sign_error
