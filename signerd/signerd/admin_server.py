@@ -25,6 +25,7 @@ from signerd.control.line_server import bind_unix
 from signerd.control.responder_pool import ListenAddress
 from signerd.custody import CustodyHolder
 from signerd.dnssec_desk import DnssecDesk
+from signerd.platform.client_certificate import CertifiedIdentity
 from signerd.platform_parts import make_admin_parts
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,16 @@ async def start_admin(
         else:
             await nursery.start(serve_admin, application, unix, plain)
     return address
+
+
+def list_certified(options: Admin) -> list[CertifiedIdentity]:
+    """Say who is known by a certificate of the connection."""
+    return [
+        CertifiedIdentity(
+            known.name, known.fingerprint, known.user, known.service_account, known.organisation
+        )
+        for known in options.client_identities
+    ]
 
 
 def _open_tls(options: Admin) -> ReloadableTls | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from signerd.admin_server import start_admin
+from signerd.admin_server import list_certified, start_admin
 from signerd.alarm_desk import AlarmDesk
 from signerd.api_zones import ApiZones, FleetPublisher, make_served_zones
 from signerd.clock import Clock, SystemClock
@@ -280,7 +280,15 @@ class Daemon:
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
         served = make_served_zones(self._config, FleetPublisher(self._fleet))
-        parts = make_admin_parts(self._holder, self._clock, self._config.kms, self, served, self._dnssec)
+        parts = make_admin_parts(
+            self._holder,
+            self._clock,
+            self._config.kms,
+            self,
+            served,
+            self._dnssec,
+            list_certified(self._config.admin),
+        )
         figures = FiguresSource(
             self._clock,
             self._holder,

@@ -1,6 +1,6 @@
 """What the admin API asks, answered as soon as the KMS and its database are open."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ from signerd.custody import Custody, CustodyHolder, CustodyUnavailable
 from signerd.dns_zones.publisher import ServedZones
 from signerd.dnssec_desk import DnssecDesk
 from signerd.platform.audit_search import AuditFilter, AuditPage
+from signerd.platform.client_certificate import CertifiedIdentity
 from signerd.platform.gate import Gate
 from signerd.platform.https_fetch import HttpsFetcher
 from signerd.platform.issuer_keys import IssuerKeys
@@ -43,7 +44,9 @@ class PlatformParts:
         options: Kms,
         served: ServedZones,
         dnssec: DnssecDesk,
+        certified: Sequence[CertifiedIdentity] = (),
     ) -> None:
+        self._certified = certified
         self._dnssec = dnssec
         self._served = served
         self._holder = holder
@@ -59,7 +62,7 @@ class PlatformParts:
 
     def _open(self) -> parts.PlatformParts:
         custody = self._open_custody()
-        return parts.PlatformParts(custody.store, custody.kms, custody.derive_pepper)
+        return parts.PlatformParts(custody.store, custody.kms, custody.derive_pepper, self._certified)
 
     def require_open(self) -> None:
         """Do nothing while keys can be used."""
@@ -146,9 +149,10 @@ def make_admin_parts(
     readiness: Readiness,
     served: ServedZones,
     dnssec: DnssecDesk,
+    certified: Sequence[CertifiedIdentity] = (),
 ) -> AdminParts:
     """Join what the API needs."""
-    parts = PlatformParts(holder, clock, options, served, dnssec)
+    parts = PlatformParts(holder, clock, options, served, dnssec, certified)
     return AdminParts(
         access=parts,
         audit=parts,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from signerd.api.access import Identity, PairPresented, Presented
+from signerd.api.access import Identity, Presented, TokenPresented
 from signerd.api.dns_backend import DnsBackend
 from signerd.api.errors import PartNotAvailable
 from signerd.api.kms_backend import KmsBackend
@@ -54,7 +54,7 @@ class FakeAccess:
         return nullcontext()
 
     def authenticate(self, presented: Presented) -> Identity:
-        if isinstance(presented, PairPresented) or presented.token != TOKEN:
+        if not isinstance(presented, TokenPresented) or presented.token != TOKEN:
             raise CredentialRefused
         return Identity(ADMIN, self.credential)
 

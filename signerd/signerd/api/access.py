@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from signerd.platform.client_certificate import ClientCertificate
 from signerd.platform.gate import Gate
 from signerd.platform.principal import Credential, Organisation, Principal, Project, TokenScope
 from signerd.platform.rights import Rights
@@ -25,7 +26,14 @@ class PairPresented:
     password: str
 
 
-Presented = TokenPresented | PairPresented
+@dataclass(frozen=True, slots=True)
+class CertificatePresented:
+    """A certificate of the client, verified by the TLS of this server, and no credential in the request."""
+
+    certificate: ClientCertificate
+
+
+Presented = TokenPresented | PairPresented | CertificatePresented
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,31 @@
-"""The credential in a request's headers."""
+"""The credential in a request's headers, or that of its connection."""
 
 import base64
 import binascii
 from collections.abc import Sequence
 from typing import Final
 
-from signerd.api.access import PairPresented, Presented, TokenPresented
+from signerd.api.access import CertificatePresented, PairPresented, Presented, TokenPresented
 from signerd.api.errors import NotAuthenticated
+from signerd.platform.client_certificate import ClientCertificate
 
 TOKEN_SCHEMES: Final = frozenset({"token", "bearer"})  # compared in lower case (RFC 9110, section 11.1)
 MAX_CREDENTIAL_CHARACTERS: Final = 4096
 
 
-def read_credential(values: Sequence[str]) -> Presented:
+def read_credential(values: Sequence[str], certificate: ClientCertificate | None = None) -> Presented:
     """Read the header Authorization.
 
     Args:
         values: Of each header of that name.
+        certificate: Of the client's end of the connection; it counts where there is no such header.
 
     Raises:
         NotAuthenticated: There is none, there are several, or it cannot be understood.
     """
     if not values:
+        if certificate is not None:
+            return CertificatePresented(certificate)
         raise NotAuthenticated("the header Authorization is missing")
     scheme, _, text = values[0].partition(" ")
     text = text.strip(" ")

@@ -24,9 +24,11 @@ from hypercorn.typing import AppWrapper, ConnectionState, LifespanState
 from signerd.api.error_response import make_error_body
 from signerd.api.errors import MalformedRequest
 from signerd.api.reply import encode_json
+from signerd.platform.client_certificate import CertificateMalformed, ClientCertificate
 
 logger = logging.getLogger(__name__)
 
+CERTIFICATE_STATE: Final = "client_certificate"  # where requests find it
 _PROTOCOL_ERRORS: Final = {431: "the header is too large", 501: "the transfer coding is not known"}
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
@@ -128,6 +130,7 @@ class Connection(TCPServer):
             if is_encrypted:
                 with trio.fail_after(self._timeouts.handshake):
                     await self.stream.do_handshake()
+            known = self._read_certificate() if is_encrypted else {}
             async with TaskGroup() as task_group:
                 self._task_group = task_group
                 self.protocol = _OnlyHttp11(  # type: ignore[assignment]  # stands in for the wrapper of all
@@ -135,7 +138,7 @@ class Connection(TCPServer):
                     self.config,
                     self.context,
                     task_group,
-                    ConnectionState(LifespanState()),
+                    ConnectionState(LifespanState(known)),
                     is_encrypted,
                     (self._peer, 0),
                     None,
@@ -150,6 +153,17 @@ class Connection(TCPServer):
         finally:
             with trio.move_on_after(self._timeouts.write, shield=True):
                 await self._close()
+
+    def _read_certificate(self) -> dict[str, object]:
+        """Give the client's certificate, which the handshake verified, for the state of each request."""
+        octets = self.stream.getpeercert(binary_form=True)
+        if not octets:
+            return {}
+        try:
+            return {CERTIFICATE_STATE: ClientCertificate.read(octets)}
+        except CertificateMalformed as error:
+            logger.warning("a connection of the admin API from %s: %s", self._peer, error)
+            return {}
 
     async def _read_data(self) -> None:
         while True:

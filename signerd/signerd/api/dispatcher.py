@@ -15,6 +15,7 @@ from signerd.api.access import Access, Identity, Presented
 from signerd.api.authentication import read_credential
 from signerd.api.call import Call, OpenCall
 from signerd.api.client_address import ClientAddresses
+from signerd.api.connection import CERTIFICATE_STATE
 from signerd.api.error_response import (
     INTERNAL_CODE,
     INTERNAL_ERROR,
@@ -45,6 +46,7 @@ from signerd.api.request_audit import (
 )
 from signerd.api.route import Endpoint, Match, OpenEndpoint, RouteTable, ScopeRule
 from signerd.api.transport import REQUEST_ID_STATE
+from signerd.platform.client_certificate import ClientCertificate
 from signerd.platform.errors import ProjectMismatch
 from signerd.platform.gate import Gate
 from signerd.platform.principal import Organisation, Project, scope_of_method
@@ -79,6 +81,7 @@ class _Incoming:
     headers: Headers
     body: bytes
     address: str
+    certificate: ClientCertificate | None
     match: Match
     started: float = field(default_factory=time.perf_counter)
 
@@ -152,6 +155,8 @@ class Dispatcher:
             self._limits.addresses.resolve(
                 peer, headers.getlist("X-Forwarded-For"), headers.getlist("X-Real-IP")
             ),
+            # that of a proxy is its own, and must not stand for those who send it requests
+            None if self._limits.addresses.is_trusted(peer) else _find_certificate(scope),
             match,
         )
         try:
@@ -204,7 +209,7 @@ class Dispatcher:
                 )
             )
         self._access.require_open()  # first: while sealed, no credential is good or bad
-        presented = read_credential(incoming.headers.getlist("Authorization"))
+        presented = read_credential(incoming.headers.getlist("Authorization"), incoming.certificate)
         with self._access.hold():
             identity, query, rights = self._admit(incoming, endpoint, presented, progress)
 
@@ -321,6 +326,11 @@ class Dispatcher:
         if len(names) != 1 or not names[0]:
             return None
         return self._access.name_organisation(names[0])
+
+
+def _find_certificate(scope: Scope) -> ClientCertificate | None:
+    found: object = scope["state"].get(CERTIFICATE_STATE)
+    return found if isinstance(found, ClientCertificate) else None
 
 
 def _read_single(headers: Headers, name: str) -> str | None:

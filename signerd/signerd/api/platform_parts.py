@@ -1,14 +1,15 @@
 """The API's parts on top of the platform's tables and the KMS."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from signerd.api.access import Identity, PairPresented, Presented
+from signerd.api.access import CertificatePresented, Identity, PairPresented, Presented
 from signerd.api.kms_summary import KmsSummary, RegionSummary
 from signerd.platform.access_control import AccessControl, Caller
 from signerd.platform.audit_search import AuditFilter, AuditPage, search_audit
 from signerd.platform.change import PlatformStore
+from signerd.platform.client_certificate import CertifiedIdentity
 from signerd.platform.gate import Gate
 from signerd.platform.principal import Organisation, Project, TokenScope
 from signerd.platform.region import list_regions
@@ -37,16 +38,23 @@ class KeyCounter(Protocol):
 class PlatformParts:
     """Access and a SummarySource in one. Blocks: for worker threads."""
 
-    def __init__(self, store: PlatformStore, kms: KeyCounter, pepper: Pepper) -> None:
+    def __init__(
+        self,
+        store: PlatformStore,
+        kms: KeyCounter,
+        pepper: Pepper,
+        certified: Sequence[CertifiedIdentity] = (),
+    ) -> None:
         """Do nothing yet.
 
         Args:
             store: The migrated database.
             kms: Counts the keys.
             pepper: Gives the key of token MACs; raises Sealed while there is none.
+            certified: Who is known by a certificate of the connection.
         """
         self._store = store
-        self._control = AccessControl(store, pepper)
+        self._control = AccessControl(store, pepper, certified)
         self._kms = kms
 
     def require_open(self) -> None:
@@ -71,6 +79,8 @@ class PlatformParts:
         """
         if isinstance(presented, PairPresented):
             caller = self._control.authenticate_pair(presented.user, presented.password)
+        elif isinstance(presented, CertificatePresented):
+            caller = self._control.authenticate_certificate(presented.certificate)
         else:
             caller = self._control.authenticate_token(presented.token)
         return Identity(caller.principal, caller.credential)

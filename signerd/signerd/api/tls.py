@@ -20,8 +20,9 @@ class TlsFiles:
     Attributes:
         certificate: PEM, with the chain.
         key: PEM of its private key, not encrypted.
-        client_authorities: PEM; if given, only clients with a certificate of one of them get a connection. It
-            opens the door and no more: who calls is known by the credential of each request.
+        client_authorities: PEM; if given, only clients with a certificate of one of them get a connection.
+            Who calls is known by the credential of each request, or by the certificate if it is one of those
+            that the configuration gives an identity.
     """
 
     certificate: Path

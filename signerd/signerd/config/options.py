@@ -79,6 +79,29 @@ class Alarms(Section):
     runway: Annotated[Duration, Field(ge=0, le=90 * 86400)] = 3 * 86400
 
 
+class ClientIdentity(Section):
+    """Whom a client's certificate speaks for."""
+
+    name: Annotated[str, Field(pattern=r"^(dns|uri|email):[!-~]{1,1024}$")] | None = None
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    user: Text | None = None
+    service_account: Text | None = None
+    organisation: Text | None = None
+
+    @model_validator(mode="after")
+    def _need_one_of_each(self) -> Self:
+        problems: list[tuple[tuple[str | int, ...], str]] = []
+        if (self.name is None) == (self.fingerprint is None):
+            problems.append((("name",), "either a name or a fingerprint must be stated"))
+        if (self.user is None) == (self.service_account is None):
+            problems.append((("user",), "either a user or a service_account must be stated"))
+        if (self.service_account is None) != (self.organisation is None):
+            problems.append((("organisation",), "goes together with service_account"))
+        if problems:
+            raise impossible(problems)
+        return self
+
+
 class Admin(Section):
     """The HTTP API of the operator."""
 
@@ -87,6 +110,7 @@ class Admin(Section):
     certificate: StatedPath | None = None
     key: StatedPath | None = None
     client_authorities: StatedPath | None = None
+    client_identities: Annotated[tuple[ClientIdentity, ...], Field(strict=False, max_length=10_000)] = ()
     trusted_proxies: Annotated[tuple[ProxyNetwork, ...], Field(strict=False, max_length=256)] = ()
     idle_timeout: Annotated[Interval, Field(ge=1, le=3600)] = 60.0
     header_timeout: Annotated[Interval, Field(ge=0.1, le=600)] = 10.0
@@ -112,6 +136,8 @@ class Admin(Section):
             )
         if self.client_authorities is not None and self.certificate is None:
             problems.append((("client_authorities",), "needs a certificate of the server's own"))
+        if self.client_identities and self.client_authorities is None:
+            problems.append((("client_identities",), "needs client_authorities, who vouch for certificates"))
         if problems:
             raise impossible(problems)
         return self

@@ -1,7 +1,7 @@
 """Who calls, in which organisation and project, with which rights: asked before any request is handled."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -23,6 +23,7 @@ from signerd.platform.api_token import (
     verify_token,
 )
 from signerd.platform.change import PlatformStore
+from signerd.platform.client_certificate import CertifiedIdentity, ClientCertificate, find_identity
 from signerd.platform.effective_rights import can_see_project, load_rights
 from signerd.platform.errors import CredentialRefused, ObjectUnknown, OrganisationRefused, ProjectUnknown
 from signerd.platform.gate import Gate
@@ -40,6 +41,7 @@ from signerd.platform.principal import (
 from signerd.platform.project import get_project
 from signerd.platform.rights import Rights
 from signerd.platform.secret_text import Pepper
+from signerd.platform.service_account import get_service_account
 from signerd.platform.tables import organisations
 from signerd.platform.user import get_user
 from signerd_kms.attribution import NOBODY
@@ -61,13 +63,17 @@ class Caller:
 class AccessControl:
     """The one place where requests are let in. Safe to use from several threads; blocks."""
 
-    def __init__(self, store: PlatformStore, pepper: Pepper) -> None:
+    def __init__(
+        self, store: PlatformStore, pepper: Pepper, certified: Sequence[CertifiedIdentity] = ()
+    ) -> None:
         """Do nothing yet.
 
         Args:
             store: The database.
             pepper: Gives the key of MACs; raises Sealed while there is none.
+            certified: Who is known by a certificate.
         """
+        self._certified = certified
         self._store = store
         self._pepper = pepper
 
@@ -108,6 +114,29 @@ class AccessControl:
                 known.access_key, CredentialKind.ACCESS_KEY, frozenset(known.scopes), known.organisation
             ),
         )
+
+    def authenticate_certificate(self, certificate: ClientCertificate) -> Caller:
+        """Say whom the verified certificate of a client speaks for, as the configuration says.
+
+        Raises:
+            CredentialRefused: Nobody, it has expired, or who it was for is gone.
+        """
+        known = find_identity(self._certified, certificate, self._store.now())
+        if known is None:
+            raise CredentialRefused
+        credential_id = f"x509-{certificate.fingerprint[:32]}"
+        kind = CredentialKind.CERTIFICATE
+        with self._store.read() as connection:
+            try:
+                if known.user is not None:
+                    return Caller(_read_user(connection, known.user), Credential(credential_id, kind))
+                organisation = get_organisation(connection, known.organisation or "").identity
+                account = get_service_account(connection, organisation, known.service_account or "")
+            except ObjectUnknown as error:
+                raise CredentialRefused from error
+        described = account.record
+        principal = Principal(PrincipalKind.SERVICE_ACCOUNT, described.identity, described.name)
+        return Caller(principal, Credential(credential_id, kind, organisation=organisation))
 
     def verify_pair(self, access_key: str, secret: str) -> AccessCredential:
         """Check an access key and its secret, and note the day of their use.
@@ -215,13 +244,17 @@ def _read_principal(connection: Connection, token: Token) -> Principal:
     """Give whom a token speaks for, who may be gone."""
     if token.user is not None:
         try:
-            user = get_user(connection, token.user)
+            return _read_user(connection, token.user)
         except ObjectUnknown as error:
             raise CredentialRefused from error
-        return Principal(PrincipalKind.USER, user.subject, user.name, user.email, user.is_operator)
     if token.service_account is None or token.organisation is None:
         raise CredentialRefused  # of an old version, whose bearer is not known
     return _read_service_account(connection, token.organisation, token.service_account)
+
+
+def _read_user(connection: Connection, subject: str) -> Principal:
+    user = get_user(connection, subject)
+    return Principal(PrincipalKind.USER, user.subject, user.name, user.email, user.is_operator)
 
 
 def _read_service_account(connection: Connection, organisation: str, identity: str) -> Principal:

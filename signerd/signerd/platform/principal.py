@@ -43,6 +43,7 @@ class CredentialKind(StrEnum):
 
     PERSONAL = "personal_access_token"
     ACCESS_KEY = "access_credential"  # access key and secret of a service account, as Basic
+    CERTIFICATE = "client_certificate"  # of the connection
     ACCESS_TOKEN = "access_token"  # noqa: S105  # issued at the token endpoint
 
 
