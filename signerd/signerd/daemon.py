@@ -34,6 +34,7 @@ from signerd.garbage import look_for_cycles_seldom
 from signerd.key_care import KeyCare
 from signerd.key_desk import KeyDesk
 from signerd.log_output import set_up_logging
+from signerd.parent_notice_care import NoticeParts, ParentNoticeCare
 from signerd.platform_parts import make_admin_parts
 from signerd.progress import TerminalProgress
 from signerd.server_figures import FiguresSource
@@ -185,6 +186,7 @@ class Daemon:
         self._signals = SignalDesk(config.policies, self._list_served, self._dnssec.list_delegated)
         self._signals_due = trio.Event()
         self._delegation_care = self._dnssec.make_care(clock.now)
+        self._notices = self._make_notice_care() if config.dnssec.notify_parent else None
         self._keys = KeyDesk(self._holder, self._workshop.forget_keys)
         self._expirations = ExpirationCache()
         self._addresses = choose_addresses(
@@ -236,6 +238,31 @@ class Daemon:
         assert published is not None  # noqa: S101  # it was just published
         await self._pool.announce({"zone": keeper.entry.text, "serial": published.serial})
         self._signals_due.set()
+        if self._notices is not None:
+            self._notices.note_version(published)
+
+    def _make_notice_care(self) -> ParentNoticeCare:
+        async def wait_until_served(zone: Name, serial: int) -> None:
+            await self._pool.wait_until_serving({format_zone_name(zone): serial})
+
+        return ParentNoticeCare(
+            NoticeParts(
+                lambda: self._holder.custody.engine,
+                self._dnssec.make_notifier(),
+                self._clock.now,
+                wait_until_served,
+                lambda: self._fleet.keepers.keys(),
+                self._config.dnssec.notify_delay,
+            )
+        )
+
+    async def _keep_parents_informed(self) -> None:
+        if self._notices is None:
+            return
+        for served in self._list_served():
+            if served.published is not None:
+                self._notices.note_version(served.published)
+        await self._notices.run()
 
     async def _announce_zones(self, message: dict[str, object]) -> None:
         await self._pool.announce(message)
@@ -264,6 +291,7 @@ class Daemon:
                 nursery.start_soon(self._keep_custody)
                 nursery.start_soon(self._tidy_keys)
                 nursery.start_soon(self._keep_signals)
+                nursery.start_soon(self._keep_parents_informed)
                 nursery.start_soon(self._keep_clock_mark)
                 nursery.start_soon(self._keep_events)
                 nursery.start_soon(self._keep_audit)
@@ -315,12 +343,20 @@ class Daemon:
             self._keys.describe,
             tuple,
             self._alarms.describe,
-            self._signals.explain,
+            self._list_more_notices,
+            self._describe_parent_notice,
         )
 
     def report(self) -> dict[str, object]:
         """Describe everything; for a worker thread."""
         return report_status(self._status_parts(), self._expirations, str(self._admin or "") or None)
+
+    def _list_more_notices(self, zone: Name) -> Sequence[str]:
+        problem = None if self._notices is None else self._notices.explain(zone)
+        return [*self._signals.explain(zone), *([] if problem is None else [problem])]
+
+    def _describe_parent_notice(self, zone: Name) -> dict[str, object] | None:
+        return None if self._notices is None else self._notices.describe(zone)
 
     def _make_command_server(self) -> CommandServer:
         async def accept_clock() -> dict[str, object]:

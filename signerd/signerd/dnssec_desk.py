@@ -9,7 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from signerd.config.options import Dnssec
 from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.delegation.delegation_state import Alarm, ProbePlan
+from signerd.delegation.parent_notifier import ParentNotifier
 from signerd.delegation.parent_probe import ParentProbe, ProbeOptions, ServerAddress
+from signerd.delegation.stub_resolver import Patience
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
 from signerd.zone_dnssec import settings
@@ -88,6 +90,13 @@ class DnssecDesk:
             now,
         )
         return DelegationCare(self.find, probe, min(1.0, options.waiting_probe_interval))
+
+    def make_notifier(self) -> ParentNotifier:
+        """Make what tells parents of changed CDS records."""
+        options = self._options
+        resolvers = [ServerAddress(address.host, address.port) for address in options.resolvers]
+        patience = Patience(options.probe_timeout, options.probe_attempts)
+        return ParentNotifier(resolvers, options.notify_networks, patience)
 
     def list_delegated(self) -> Collection[Name]:
         """List the zones of the API that have a DS at their parent, as far as that is known."""

@@ -31,9 +31,9 @@ class StatusParts:
     describe_keys: Callable[[], dict[str, object]]  # state and seals of the KMS
     list_plans: Callable[[], Sequence[KeyPlan]]  # of the keys of zones
     describe_alarms: Callable[[], list[dict[str, object]]] = list
-    list_more_notices: Callable[[Name], Sequence[str]] = (
-        lambda name: ()
-    )  # of a zone, beside those of its file
+    # Of a zone: notices beside those of its file, and what its parent was told of CDS.
+    list_more_notices: Callable[[Name], Sequence[str]] = lambda name: ()
+    describe_parent_notice: Callable[[Name], dict[str, object] | None] = lambda name: None
 
 
 class ExpirationCache:
@@ -108,6 +108,7 @@ def _describe_zone(
         "last_error": state.last_error or state.check_error or state.file_error,
         "failed_at": state.failed_at,
         "notices": [*map(str, notices[:MAX_NOTICES]), *parts.list_more_notices(entry.name)][:MAX_NOTICES],
+        "parent_notice": parts.describe_parent_notice(entry.name),
         "served_by": served_by,
     }
 

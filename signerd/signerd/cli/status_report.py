@@ -41,6 +41,19 @@ class KeyChangeStatus(_Part):
     looks_again_at: float | None = None
 
 
+class ParentNoticeStatus(_Part):
+    """What the parent of a zone was told of its CDS (RFC 9859); times are seconds since 1970, UTC."""
+
+    changed_at: float
+    next_at: float | None = None
+    attempts: int = 0
+    tried_at: float | None = None
+    result: str | None = None
+    endpoint: str | None = None
+    detail: str | None = None
+    dsync_validated: bool | None = None
+
+
 class ZoneStatus(_Part):
     """One zone; times are seconds since 1970, UTC."""
 
@@ -53,6 +66,7 @@ class ZoneStatus(_Part):
     records: int | None = None
     keys: tuple[KeyStatus, ...] = ()
     key_changes: KeyChangeStatus | None = None
+    parent_notice: ParentNoticeStatus | None = None
     runway_seconds: float | None = None
     expires_at: float | None = None
     next_refresh_at: float | None = None

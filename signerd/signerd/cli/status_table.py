@@ -9,7 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from signerd.alarm.alarm import format_age
-from signerd.cli.status_report import AlarmStatus, KeyStatus, KmsStatus, StatusReport, ZoneStatus
+from signerd.cli.status_report import (
+    AlarmStatus,
+    KeyStatus,
+    KmsStatus,
+    ParentNoticeStatus,
+    StatusReport,
+    ZoneStatus,
+)
 from signerd.config.quantity import format_duration
 
 PLAIN_COLUMNS = 100_000  # a file or pipe has no width: nothing is cut or wrapped
@@ -184,6 +191,7 @@ def _print_details(console: Console, zone: ZoneStatus) -> None:
         *((key.role, _describe_key(key)) for key in zone.keys),
         ("key changes", None if zone.key_changes is None else zone.key_changes.sentence),
         ("error", zone.last_error),
+        ("parent notice", _describe_parent_notice(zone.parent_notice)),
         *(("notice", notice) for notice in zone.notices),
     ]  # fmt: skip
     for name, value in details:
@@ -233,3 +241,14 @@ def format_runway(seconds: int) -> str:
             smaller = max(length // 24 if length == 86400 else length // 60, 1)
             return format_duration(seconds - seconds % smaller)
     return format_duration(seconds)
+
+
+def _describe_parent_notice(notice: ParentNoticeStatus | None) -> str | None:
+    if notice is None:
+        return None
+    if notice.tried_at is None:
+        return f"the parent will be at {_show_time(notice.next_at)}"
+    trust = "" if notice.dsync_validated else ", found without DNSSEC"
+    where = f" at {notice.endpoint}{trust}" if notice.endpoint else ""
+    again = f"; again at {_show_time(notice.next_at)}" if notice.next_at is not None else ""
+    return f"{notice.result}: {notice.detail}{where}, {_show_time(notice.tried_at)}{again}"

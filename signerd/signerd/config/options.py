@@ -208,6 +208,9 @@ class Dnssec(Section):
     probe_timeout: Annotated[Interval, Field(ge=0.1, le=60)] = 3.0
     probe_attempts: Annotated[int, Field(ge=1, le=10)] = 2
     resolvers: Annotated[tuple[Address, ...], Field(strict=False, max_length=16)] = ()
+    notify_parent: bool = True
+    notify_delay: Annotated[Duration, Field(ge=0, le=7 * 86400)] = 30
+    notify_networks: Annotated[tuple[ProxyNetwork, ...], Field(strict=False, max_length=256)] = ()
     parents: Mapping[str, ParentServers] = Field(default_factory=dict[str, ParentServers])
 
     @field_validator("parents", mode="before")

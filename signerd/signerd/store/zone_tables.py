@@ -96,3 +96,19 @@ zone_key_signatures = Table(
     Column("inception", BigInteger, nullable=False),
     Column("rrsig", LargeBinary, nullable=False),  # RDATA
 )
+
+# What the parents of zones were told of changed CDS and CDNSKEY records (RFC 9859); times in epoch seconds.
+parent_notices = Table(
+    "parent_notices",
+    metadata,
+    Column("zone", Text, primary_key=True),  # presentation form, lower case, with the final dot
+    Column("digest", LargeBinary, nullable=False),  # of the records
+    Column("changed_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger),  # NULL: that is over
+    Column("attempts", Integer, nullable=False),
+    Column("tried_at", BigInteger),
+    Column("result", Text),
+    Column("detail", Text),
+    Column("endpoint", Text),
+    Column("is_validated", Integer),
+)

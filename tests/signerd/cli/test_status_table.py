@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from signerd.cli.status_report import StatusReport, ZoneStatus
+from signerd.cli.status_report import ParentNoticeStatus, StatusReport, ZoneStatus
 from signerd.cli.status_table import format_runway, print_status
 
 
@@ -45,3 +45,36 @@ def test_markup_in_names_stays_text() -> None:
     print_status(StatusReport(zones=(zone,)), output, is_verbose=False)
     assert "[red]x[/red]" in output.getvalue()
     assert "[bold]:warning:" in output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("notice", "text"),
+    [
+        (
+            ParentNoticeStatus(changed_at=0, next_at=60),
+            "the parent will be at 1970-01-01 00:01:00",
+        ),
+        (
+            ParentNoticeStatus(
+                changed_at=0,
+                tried_at=60,
+                result="taken",
+                detail="answered NOERROR",
+                endpoint="scanner.test. port 53",
+                dsync_validated=True,
+            ),
+            "taken: answered NOERROR at scanner.test. port 53, 1970-01-01 00:01:00",
+        ),
+        (
+            ParentNoticeStatus(
+                changed_at=0, tried_at=60, next_at=120, result="unreached", detail="timed out"
+            ),
+            "unreached: timed out, 1970-01-01 00:01:00",
+        ),
+    ],
+)
+def test_what_the_parent_was_told_is_in_the_details(notice: ParentNoticeStatus, text: str) -> None:
+    output = io.StringIO()
+    zone = ZoneStatus(name="child.test", parent_notice=notice)
+    print_status(StatusReport(zones=(zone,)), output, is_verbose=True)
+    assert text in output.getvalue()

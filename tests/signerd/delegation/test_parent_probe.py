@@ -1,16 +1,12 @@
 """The probe against servers on the loopback whose answers are written in the tests."""
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rdatatype
-import dns.rrset
 import pytest
-import trio
 
+from loopback_dns import Answer, respond, serving
 from signerd.delegation.parent_probe import ParentNotFound, ParentProbe, ProbeOptions, ServerAddress
 from signerd.dns.name import parse_name
 
@@ -18,71 +14,6 @@ ZONE = parse_name("child.example.test.")
 NOW = 1_800_000_000
 DS = "4711 13 2 " + "ab" * 32
 DS_RDATA = (4711).to_bytes(2) + b"\x0d\x02" + b"\xab" * 32
-Answer = Callable[[dns.message.Message, bool], dns.message.Message | None]  # the query, whether over TCP
-
-
-@asynccontextmanager
-async def serving(answer: Answer) -> AsyncGenerator[ServerAddress]:
-    """Answer over UDP and TCP on one port."""
-    while True:
-        udp = trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM)
-        await udp.bind(("127.0.0.1", 0))
-        port: int = udp.getsockname()[1]
-        try:
-            listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
-        except OSError:
-            udp.close()
-            continue
-        break
-
-    async def serve_datagrams() -> None:
-        while True:
-            octets, peer = await udp.recvfrom(4096)
-            response = answer(dns.message.from_wire(octets), False)
-            if response is not None:
-                await udp.sendto(response.to_wire(), peer)
-
-    async def serve_stream(stream: trio.SocketStream) -> None:
-        async with stream:
-            await serve_open_stream(stream)
-
-    async def serve_open_stream(stream: trio.SocketStream) -> None:
-        head = await stream.receive_some(2)
-        octets = b""
-        while len(octets) < int.from_bytes(head):
-            octets += await stream.receive_some(4096)
-        response = answer(dns.message.from_wire(octets), True)
-        if response is not None:
-            wire = response.to_wire()
-            await stream.send_all(len(wire).to_bytes(2) + wire)
-
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve_datagrams)
-            nursery.start_soon(trio.serve_listeners, serve_stream, listeners)
-            yield ServerAddress("127.0.0.1", port)
-            nursery.cancel_scope.cancel()
-    finally:
-        udp.close()
-
-
-def respond(
-    query: dns.message.Message,
-    *records: str,
-    flags: int = dns.flags.AA,
-    rcode: dns.rcode.Rcode = dns.rcode.NOERROR,
-    authority: str = "",
-) -> dns.message.Message:
-    response = dns.message.make_response(query)
-    response.flags |= flags
-    response.set_rcode(rcode)
-    for record in records:
-        owner, ttl, rdatatype, rdata = record.split(" ", 3)
-        response.answer.append(dns.rrset.from_text(owner, int(ttl), "IN", rdatatype, rdata))
-    if authority:
-        owner, ttl, rdatatype, rdata = authority.split(" ", 3)
-        response.authority.append(dns.rrset.from_text(owner, int(ttl), "IN", rdatatype, rdata))
-    return response
 
 
 def make_probe(*servers: ServerAddress, name: str = "example.test.") -> ParentProbe:
