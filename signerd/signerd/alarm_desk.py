@@ -4,18 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import trio
+from sqlalchemy.exc import SQLAlchemyError
 
-from signerd.alarm.alarm import RaisedAlarm
+from signerd.alarm.alarm import Alarm, RaisedAlarm
 from signerd.alarm.alarm_board import AlarmBoard
 from signerd.alarm.alarm_keeper import AlarmKeeper
 from signerd.alarm.delegation_alarms import SOURCE, find_delegation_alarms
+from signerd.alarm.key_alarms import find_key_alarms
 from signerd.alarm.rollover_alarms import RolloverListener
 from signerd.alarm.server_watch import ServerWatch, Watched
 from signerd.alarm.zone_alarms import ZoneCondition
 from signerd.clock import Clock
 from signerd.config.options import Config
 from signerd.control.command_server import Further
-from signerd.custody import CustodyHolder
+from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.delegation import delegation_state as delegation
 from signerd.dns.name import Name
 from signerd.status_report import ExpirationCache
@@ -23,6 +25,7 @@ from signerd.webhook_desk import WebhookDesk
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.zone_list import parse_zone_name
 from signerd_kms.audited_store import AuditedStore
+from signerd_kms.errors import KmsError
 from signerd_kms.state import State
 
 WEBHOOKS: Final = "webhooks"
@@ -75,12 +78,20 @@ class AlarmDesk:
             find_expiration,
             self._find_kms,
             self._config.state_directory,
+            self._find_key_alarms,
         )
         watch = ServerWatch(watched, self.board, self._clock.now, self._config.alarms.runway)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keeper.run)
             nursery.start_soon(watch.run)
             nursery.start_soon(self._webhooks.courier.run)
+
+    def _find_key_alarms(self) -> Mapping[str, Alarm] | None:
+        try:
+            with self._open_store().read() as connection:
+                return find_key_alarms(connection)
+        except (CustodyUnavailable, KmsError, SQLAlchemyError):
+            return None  # an alarm of its own
 
     def _find_kms(self) -> tuple[State, str | None]:
         state = self._holder.state

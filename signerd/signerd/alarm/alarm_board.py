@@ -58,7 +58,8 @@ class AlarmBoard:
         self._remind_seconds = remind_seconds
         self._lock = threading.Lock()
         self._raised: dict[_Place, dict[str, RaisedAlarm]] = {}
-        self._remembered: dict[AlarmKey, RaisedAlarm] = {}  # of before the restart, until a source speaks
+        # of before the restart, until a source speaks
+        self._remembered: dict[_Place, dict[str, RaisedAlarm]] = {}
         self._changes: dict[AlarmKey, RaisedAlarm | None] = {}
         self._events: deque[AlarmEvent] = deque(maxlen=MAX_PENDING_EVENTS)
         self.on_change: Callable[[], None] = lambda: None
@@ -77,6 +78,8 @@ class AlarmBoard:
             alarms: All that is wrong.
         """
         place = (source, zone)
+        if not alarms and place not in self._raised and place not in self._remembered:
+            return  # nearly all zones, nearly always
         wanted = _merge(alarms)
         with self._lock:
             before = self._raised.get(place, {})
@@ -84,8 +87,8 @@ class AlarmBoard:
             for code, raised in before.items():
                 if code not in after:
                     self._end(raised)
-            for key in [key for key in self._remembered if key[:2] == place]:
-                self._end(self._remembered.pop(key))
+            for raised in self._remembered.pop(place, {}).values():
+                self._end(raised)
             if after:
                 self._raised[place] = after
             else:
@@ -111,7 +114,7 @@ class AlarmBoard:
         known = {"", *zones}
         with self._lock:
             places = {place for place in self._raised if place[1] not in known}
-            places |= {key[:2] for key in self._remembered if key[1] not in known}
+            places |= {place for place in self._remembered if place[1] not in known}
         for source, zone in places:
             self.update(source, zone, ())
 
@@ -136,7 +139,8 @@ class AlarmBoard:
         source, zone = place
         key = (source, zone, alarm.code)
         now = self._now()
-        if before is None and (before := self._remembered.pop(key, None)) is not None:
+        before = before or self._remembered.get(place, {}).pop(alarm.code, None)
+        if before is not None and alarm.code not in self._raised.get(place, {}):
             logger.warning("alarm still on: %s [%s]", replace(before, alarm=alarm).describe(), alarm.code)
         if before is None:
             since = now if alarm.since is None else alarm.since
@@ -203,7 +207,7 @@ class AlarmBoard:
                         MAX_PENDING_EVENTS,
                     )
                 elif key not in self._changes:  # otherwise it has ended
-                    self._remembered[key] = before
+                    self._remembered.setdefault((before.source, before.zone), {})[before.alarm.code] = before
 
     def take_pending(self) -> Pending:
         """Take what is to be stored."""

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 REMIND_SECONDS: Final = 60.0  # how often it is looked whether people are to be reminded
 RETRY_SECONDS: Final = 5.0  # after the database failed, or while it is closed
+LAST_SECONDS: Final = 5.0
 SOURCE: Final = "database"
 
 
@@ -74,6 +75,8 @@ class AlarmKeeper:
                         await trio.sleep(RETRY_SECONDS)
         finally:
             self._token = None
+            with trio.move_on_after(LAST_SECONDS, shield=True):
+                await trio.to_thread.run_sync(self.store)  # what came while the server was stopping
 
     def store(self) -> bool:
         """Store what there is; for a worker thread.

@@ -15,10 +15,13 @@ from signerd.alarm.zone_alarms import ZoneCondition, find_zone_alarms, is_overdu
 from signerd_kms.state import State
 
 WATCH_SECONDS: Final = 5.0
+SHARE: Final = 20  # of the time at most one part is spent with looking
+KEYS_EVERY: Final = 6  # looks; that at the keys reads the database
 LOW_DISK_OCTETS: Final = 128 << 20  # a change of zones or keys needs far less, a log of some hours, too
 ZONES: Final = "zones"
 KMS: Final = "kms"
 DISK: Final = "disk"
+KEYS: Final = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,14 @@ class Watched:
         find_expiration: Gives when the first signature of a zone expires; slow.
         find_kms: Gives the state of the KMS, and why it is not open.
         directory: Must not be full.
+        find_key_alarms: Gives the zones whose KMS keys cannot be used; None while the database is closed.
     """
 
     list_zones: Callable[[], Mapping[str, ZoneCondition]]
     find_expiration: Callable[[str], int | None]
     find_kms: Callable[[], tuple[State, str | None]]
     directory: Path
+    find_key_alarms: Callable[[], Mapping[str, Alarm] | None]
 
 
 class ServerWatch:
@@ -57,12 +62,15 @@ class ServerWatch:
         self._now = now
         self._runway_seconds = runway_seconds
         self._is_disk_low = False
+        self._looks = 0
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            began = trio.current_time()
             await trio.to_thread.run_sync(self.look)
-            await trio.sleep(WATCH_SECONDS)
+            # with very many zones a look takes long: it must not keep a core busy
+            await trio.sleep(max(WATCH_SECONDS, SHARE * (trio.current_time() - began)))
 
     def look(self) -> None:
         """Look once; for a worker thread."""
@@ -75,8 +83,18 @@ class ServerWatch:
             if condition.last_error is not None or is_overdue(condition, now):
                 condition = replace(condition, expires_at=self._watched.find_expiration(zone))
             self._board.update(ZONES, zone, find_zone_alarms(condition, now, self._runway_seconds))
+        if self._looks % KEYS_EVERY == 0:
+            self._look_at_keys(zones)
+        self._looks += 1
         self._board.update(KMS, "", self._check_kms(zones.values()))
         self._board.update(DISK, "", self._check_disk())
+
+    def _look_at_keys(self, zones: Mapping[str, ZoneCondition]) -> None:
+        if (found := self._watched.find_key_alarms()) is None:
+            return
+        for zone, condition in zones.items():
+            is_signed = condition.next_due is not None
+            self._board.update(KEYS, zone, [found[zone]] if is_signed and zone in found else [])
 
     def _check_kms(self, zones: Iterable[ZoneCondition]) -> list[Alarm]:
         state, reason = self._watched.find_kms()

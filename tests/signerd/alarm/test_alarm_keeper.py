@@ -103,6 +103,16 @@ def test_a_database_that_fails_is_an_alarm_itself_and_nothing_is_lost(deployment
     assert [raised.alarm.code for raised in told.board.list_alarms()] == ["dnssec.ds_stray"]
 
 
+async def test_what_came_while_the_server_stopped_is_stored(deployment: Deployment) -> None:
+    told = Told(deployment)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(told.keeper.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+        told.board.note_event("rollover.begun", "a.test", "a rollover has begun")
+    assert [event.code for event in told.events] == ["rollover.begun"]
+
+
 async def test_a_change_from_any_thread_is_stored_at_once(deployment: Deployment) -> None:
     told = Told(deployment)
     stored = trio.Event()

@@ -1,5 +1,6 @@
 """What is looked at, and what the board hears of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,13 +23,19 @@ class Server:
     directory: Path
     zones: dict[str, ZoneCondition] = field(default_factory=dict[str, ZoneCondition])
     kms: tuple[State, str | None] = (State.UNSEALED, None)
+    keys: Mapping[str, Alarm] | None = None
     expires_at: int = NOW - 1
     expirations: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
         self.board = AlarmBoard(lambda: NOW, 86400)
-        watched = Watched(lambda: self.zones, self.find_expiration, lambda: self.kms, self.directory)
+        watched = Watched(
+            lambda: self.zones, self.find_expiration, lambda: self.kms, self.directory, self.find_keys
+        )
         self.watch = ServerWatch(watched, self.board, lambda: NOW, 3 * 86400)
+
+    def find_keys(self) -> Mapping[str, Alarm] | None:
+        return self.keys
 
     def find_expiration(self, zone: str) -> int:
         self.expirations.append(zone)
@@ -69,6 +76,21 @@ def test_a_zone_that_was_not_tried_since_the_start_is_neither_in_order_nor_not(s
     server.zones["a.test"] = ZoneCondition(is_published=True, last_error="no")
     server.look()
     assert [raised.since for raised in server.board.list_alarms()] == [1000]
+
+
+def test_a_key_that_cannot_be_used_is_an_alarm_of_the_zones_that_are_signed_with_it(server: Server) -> None:
+    server.zones["a.test"] = ZoneCondition(is_published=True, next_due=NOW + 60)
+    server.zones["unsigned.test"] = ZoneCondition(is_published=True)
+    disabled = Alarm("dnssec.key_unusable", "disabled")
+    server.keys = {"a.test": disabled, "unsigned.test": disabled}
+    assert server.look() == [("dnssec.key_unusable", "a.test")]
+    server.keys = None  # the database is closed: nothing is known
+    for _ in range(server_watch.KEYS_EVERY):
+        assert server.look() == [("dnssec.key_unusable", "a.test")]
+    server.keys = {}
+    for _ in range(server_watch.KEYS_EVERY):
+        server.look()
+    assert server.look() == []
 
 
 def test_a_sealed_kms_is_an_alarm_once_there_are_zones(server: Server) -> None:
