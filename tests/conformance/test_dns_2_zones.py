@@ -1,15 +1,16 @@
 """dns.md, sections 1 to 4 and 7: zones, records, IAM, audit; test names quote them."""
 
 import json
-from typing import Final
+from typing import Final, cast
 
 import pytest
 from sqlalchemy import select
 
 from answering import read_zone
-from deployment import APEX
-from platform_api import Api, Json, PlatformApi, items_of, read_object, text_of
+from deployment import APEX, Deployment
+from platform_api import Api, Json, PlatformApi, items_of, read_object, serve_deployment, text_of
 from signerd.dns.name import parse_name
+from signerd.dns_zones.apex import ApexDefaults
 from signerd.dns_zones.publisher import FileZone, ServedZone
 from signerd.dns_zones.zone_rows import ZoneScope, find_zone
 from signerd.dns_zones.zone_source import load_api_zone
@@ -520,6 +521,39 @@ async def test_a_batch_is_made_whole_or_not_at_all(platform: PlatformApi) -> Non
 
 
 # Zones of files
+
+
+async def test_check_tells_likely_mistakes_of_what_is_stored(admin: Api) -> None:
+    await admin.create(ROOT, {"zoneName": "example.com"})
+    one = f"{ROOT}/example.com"
+    assert (await admin.get(f"{one}/check"))["notices"] == []
+    for name, type_text, value in (
+        ("sub", "NS", "ns1.sub.example.com"),
+        ("@", "MX", "10 mail.example.com"),
+        ("loop", "CNAME", "loop.example.com"),
+    ):
+        await admin.create(f"{one}/records", {"name": name, "type": type_text, "values": [value]})
+    checked = await admin.get(f"{one}/check")
+    assert checked["zone"] == await admin.get(one)
+    notices = {(notice["severity"], str(notice["text"])) for notice in items_of(checked, "notices")}
+    assert {severity for severity, _ in notices} == {"warning"}
+    texts = " ".join(sorted(text for _, text in notices))
+    for part in (
+        "mail.example.com. has no address",
+        "no glue: ns1.sub.example.com.",
+        "the alias points to itself",
+    ):
+        assert part in texts
+
+
+async def test_a_name_server_that_nobody_can_have_is_a_warning(deployment: Deployment) -> None:
+    deployment.apex = ApexDefaults((parse_name("ns1.invalid."),))
+    async with serve_deployment(deployment) as platform:
+        made = await platform.admin.create(ROOT, {"zoneName": "example.com"})
+        (warning,) = cast("list[str]", made["warnings"])
+        assert "api_zones.name_servers" in warning
+        checked = await platform.admin.get(f"{ROOT}/example.com/check")
+        assert warning in [notice["text"] for notice in items_of(checked, "notices")]
 
 
 async def test_zones_of_files_are_listed_and_cannot_be_changed(platform: PlatformApi) -> None:

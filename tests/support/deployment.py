@@ -95,6 +95,7 @@ class Deployment:
     issuer_keys: IssuerKeys = field(init=False)
     reasons: list[str] = field(default_factory=list[str])
     publisher: NotedPublisher = field(default_factory=lambda: NotedPublisher())
+    apex: ApexDefaults = APEX
 
     def __post_init__(self) -> None:
         self.issuer_keys = IssuerKeys(self.fetch, self.clock.now)
@@ -120,7 +121,7 @@ class Deployment:
         return KmsBackend(self.kms, self.store)
 
     def open_dns(self) -> DnsBackend:
-        return DnsBackend(self.store, ServedZones(self.publisher, APEX), self.platform.organisation)
+        return DnsBackend(self.store, ServedZones(self.publisher, self.apex), self.platform.organisation)
 
     def open_secrets(self) -> SecretsBackend:
         return SecretsBackend(SecretsManager(self.kms.custodian.store, self.kms), self.kms, self.store)

@@ -30,6 +30,7 @@ class ZoneBody(WireModel):
     published_serial: int | None = None
     publication_pending: bool
     publication_error: str | None = None
+    warnings: list[str] | None = None
 
 
 class RecordBody(WireModel):
@@ -68,7 +69,18 @@ def render_zone(backend: DnsBackend, found: FoundZone) -> dict[str, JsonValue]:
         published_serial=None if served is None else served.serial,
         publication_pending=is_pending,
         publication_error=None if served is None else served.error,
+        warnings=list_warnings(backend, found) or None,
     ).render()
+
+
+def list_warnings(backend: DnsBackend, found: FoundZone) -> list[str]:
+    """Say what stands in the way of a zone besides its records."""
+    if found.file is not None or not backend.apex.are_name_servers_placeholders:
+        return []
+    return [
+        "no name servers are configured (api_zones.name_servers): without NS records of its own at the apex "
+        "the zone names one that does not exist, and cannot be delegated"
+    ]
 
 
 def render_record(record: Record) -> dict[str, JsonValue]:

@@ -69,7 +69,10 @@ def create_zone(
 ) -> None:
     """Make a zone that is kept in the database."""
     with connect_platform(config, state, url, token_file) as client:
-        print_object(client.within(org).post(ROOT, {"zoneName": zone}))
+        made = client.within(org).post(ROOT, {"zoneName": zone})
+    print_object(made)
+    for warning in cast("list[str]", made.get("warnings") or []):
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def show_zone(
@@ -153,9 +156,19 @@ def check_zone(
     url: UrlOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
-    """Say if what is stored of a zone is in service; fail if it is not."""
+    """Look for likely mistakes in a zone, and say if it is in service; fail at errors or if it is not."""
     with connect_platform(config, state, url, token_file) as client:
-        found = client.within(org).get(f"{ROOT}/{zone}")
+        checked = client.within(org).get(f"{ROOT}/{zone}/check")
+        is_served = not client.is_local
+    found = cast("Json", checked["zone"])
+    notices = cast("list[Json]", checked["notices"])
+    for notice in notices:
+        typer.echo(f"{notice['severity']}: {notice['text']}")
+    if errors := [notice for notice in notices if notice["severity"] == "error"]:
+        raise CommandFailed(f"zone {found['name']}: {len(errors)} errors")
+    if not is_served:
+        typer.echo(f"zone {found['name']}: no server runs; it is not in service")
+        return
     if error := found.get("publicationError"):
         raise CommandFailed(f"zone {found['name']}: {error}")
     if found["publicationPending"]:

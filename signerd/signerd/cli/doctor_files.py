@@ -7,11 +7,13 @@ from typing import Final
 
 from signerd.cli.doctor_finding import Finding, Verdict
 from signerd.config.options import Config
+from signerd.config.quantity import format_duration
 from signerd.config.seal_options import SealType
 from signerd.config.state_directory import StateDirectory
 
 PRIVATE: Final = 0o077  # bits that files with secrets must not have
 UNCHANGEABLE: Final = 0o022  # bits that files which decide must not have
+_SHORT_MARGIN: Final = 5 * 86400  # seconds; the shortest that is taken where a policy states none
 _EVERYBODY: Final = 8  # a network of this prefix length or shorter is nobody's own proxy
 
 
@@ -60,6 +62,21 @@ def check_options(config: Config) -> Iterator[Finding]:
                 Verdict.BAD,
                 "admin.trusted_proxies",
                 f"{network} lets too many choose the address they come from",
+            )
+    if config.api_zones.is_placeholder:
+        yield Finding(
+            Verdict.WEAK,
+            "api_zones.name_servers",
+            "not stated: zones made over the API name a server that does not exist, and cannot be delegated",
+        )
+    for name, policy in config.policies.items():
+        margin = policy.refresh_margin
+        if not isinstance(margin, str) and margin < _SHORT_MARGIN:
+            yield Finding(
+                Verdict.WEAK,
+                f"policies.{name}.refresh_margin",
+                f"{format_duration(margin)}: while the KMS is sealed nothing is signed, and signatures in "
+                f"service hold for no longer than this; {format_duration(_SHORT_MARGIN)} or more is better",
             )
     if config.kms.import_sha1:
         yield Finding(Verdict.WEAK, "kms.import_sha1", "imports wrapped with SHA-1 are taken")

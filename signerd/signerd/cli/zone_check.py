@@ -29,6 +29,9 @@ def check_zone_files(config: Config) -> ZoneCheckReport:
     """Read every zone file and try its policy on it."""
     entries, found = list_entries(config)
     notices = list(found)
+    if "api_zones" in config.model_fields_set and config.api_zones.is_placeholder:
+        reason = "api_zones.name_servers is not stated: zones made over the API cannot be delegated"
+        notices.append(Notice(Severity.WARNING, None, None, reason))
     for entry in entries.values():
         notices += _check_entry(config, entry)
     return ZoneCheckReport(len(entries), tuple(notices))

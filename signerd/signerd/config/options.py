@@ -271,6 +271,11 @@ class ApiZones(Section):
             raise ValueError(reason)
         return text
 
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether zones get a name server that does not exist, because none is configured."""
+        return DEFAULT_NAME_SERVER in self.name_servers
+
     def list_name_servers(self) -> tuple[Name, ...]:
         """Give the name servers in wire form."""
         return tuple(_read_name(text) for text in self.name_servers)

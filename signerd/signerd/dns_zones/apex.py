@@ -10,6 +10,8 @@ from signerd.dns.zone import Zone
 
 DEFAULT_MAILBOX = b"hostmaster"  # RFC 2142, section 7
 
+_INVALID = b"invalid"
+
 
 @dataclass(frozen=True, slots=True)
 class ApexDefaults:
@@ -28,6 +30,11 @@ class ApexDefaults:
     retry: int = 900
     expire: int = 1_209_600
     minimum: int = 300
+
+    @property
+    def are_name_servers_placeholders(self) -> bool:
+        """Whether one is a name that nobody can have (RFC 6761, section 6.4): none was configured."""
+        return any(read_labels(name)[-1:] == [_INVALID] for name in self.name_servers)
 
     def make_name_servers(self, apex: Name) -> RRset:
         """Give the NS record set for a zone without its own."""

@@ -65,3 +65,10 @@ def test_files_that_make_no_zone_are_errors(tmp_path: Path, name: str) -> None:
     result = check(tmp_path, "")
     assert result.exit_code == 1
     assert name in result.stderr
+
+
+def test_name_servers_that_were_forgotten_are_a_warning(tmp_path: Path) -> None:
+    for options, is_told in (("", False), ("api_zones: {mailbox: admin@example.net}\n", True)):
+        result = check(tmp_path, options)
+        assert result.exit_code == 0
+        assert ("warning: api_zones.name_servers is not stated" in result.stdout) is is_told

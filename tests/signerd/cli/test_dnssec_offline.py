@@ -72,3 +72,10 @@ def test_a_parent_is_asked_when_a_server_runs(command: Command) -> None:
 def test_a_new_ds_is_not_to_be_added_before_a_version_has_its_key(command: Command) -> None:
     command("zone", "create", "shop.example")
     assert "do not add it yet" in command("dnssec", "enable", "shop.example")
+
+
+def test_check_tells_mistakes_of_what_is_stored_where_no_server_runs(command: Command) -> None:
+    assert "warning: no name servers are configured" in command("zone", "create", "shop.example")
+    told = command("zone", "check", "shop.example")
+    assert "warning: no name servers are configured" in told
+    assert "not in service" in told

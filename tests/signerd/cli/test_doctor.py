@@ -47,6 +47,19 @@ def test_safe_files_are_good_and_what_nobody_sees_is_said(tmp_path: Path) -> Non
     for what in ("process", "backups", "disks", "audit.pub", "network"):
         assert re.search(f"^not seen +{re.escape(what)}: ", result.stdout, re.MULTILINE), what
     assert re.search("^weak +seals: only one", result.stdout, re.MULTILINE)
+    assert re.search("^weak +api_zones.name_servers: not stated", result.stdout, re.MULTILINE)
+    assert "refresh_margin" not in result.stdout
+
+
+def test_a_margin_that_a_sealed_kms_outlasts_is_weak(tmp_path: Path) -> None:
+    config = make_state(tmp_path)
+    with config.open("a") as file:
+        file.write(
+            "policies: {default: {refresh_margin: 2d}}\napi_zones: {name_servers: [ns1.example.net]}\n"
+        )
+    result = run_doctor(config)
+    assert re.search("^weak +policies.default.refresh_margin: 2d: ", result.stdout, re.MULTILINE)
+    assert "api_zones.name_servers" not in result.stdout
 
 
 @pytest.mark.parametrize(
