@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from signerd.clock import Clock
 from signerd.dns.name import format_name
@@ -20,6 +21,19 @@ logger = logging.getLogger(__name__)
 _KEPT = 2  # the newest, and the one before: which of them is published, others decide
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a version is judged by.
+
+    Attributes:
+        ds: RDATA of DS records that the parent may have.
+        unpublished: DNSKEY RDATA of keys that may sign and are not in the zone.
+    """
+
+    ds: Sequence[bytes] = ()
+    unpublished: Sequence[bytes] = ()
+
+
 class VersionGate:
     """Validates the first version of a zone as a whole, and then what changes.
 
@@ -27,17 +41,18 @@ class VersionGate:
     judged as a whole, unless `check_published` was quicker.
     """
 
-    def __init__(self, clock: Clock, workers: int, list_ds: Callable[[], Sequence[bytes]]) -> None:
+    def __init__(self, clock: Clock, workers: int, find_trust: Callable[[Zone], Trust]) -> None:
         """Prepare.
 
         Args:
             clock: Tells the time that signatures are checked at.
             workers: Threads that verify signatures.
-            list_ds: Gives the DS of the keys of the zone. May raise SigningImpossible.
+            find_trust: Says what the zone, as it is published, is to be judged by. May raise
+                SigningImpossible.
         """
         self._clock = clock
         self._workers = workers
-        self._list_ds = list_ds
+        self._find_trust = find_trust
         self._lock = threading.Lock()
         self._accepted: tuple[AcceptedZone, ...] = ()
         self._validated: Zone | None = None  # the version just now found good with nothing taken for known
@@ -49,15 +64,23 @@ class VersionGate:
         before = next((accepted for accepted in self._accepted if accepted.zone is previous), None)
         if before is not None and (report := self._judge_change(version, before, progress)) is not None:
             return _list_findings(report)
-        zone, ds = version.zone, version.ds
+        zone, ds, unpublished = version.zone, version.ds, version.unpublished
         if version.is_signed:
             now = self._clock.now()
             workers = self._workers
-            report = validate(zone, ds=ds, now=now, previous=previous, workers=workers, progress=progress)
+            report = validate(
+                zone,
+                ds=ds,
+                unpublished=unpublished,
+                now=now,
+                previous=previous,
+                workers=workers,
+                progress=progress,
+            )
         else:
             report = validate_unsigned(zone, previous=previous)
         if report.is_accepted:
-            self._keep(AcceptedZone.record(zone, ds))
+            self._keep(AcceptedZone.record(zone, ds, unpublished))
             self._validated = zone if previous is None else None
         return _list_findings(report)
 
@@ -67,7 +90,13 @@ class VersionGate:
         if version.is_signed:
             now = self._clock.now()
             judged = validate_change(
-                version.zone, before, ds=version.ds, now=now, workers=self._workers, progress=progress
+                version.zone,
+                before,
+                ds=version.ds,
+                unpublished=version.unpublished,
+                now=now,
+                workers=self._workers,
+                progress=progress,
             )
         else:
             judged = validate_unsigned_change(version.zone, before)
@@ -91,16 +120,16 @@ class VersionGate:
             self._validated = None  # next time it is looked at again: its signatures grow old
             return ()
         if is_signed(zone):
-            ds = self._list_ds()
+            trust = self._find_trust(zone)
             # One thread: nobody waits for it, and answering and changes need their turns.
-            report = validate(zone, ds=ds, now=self._clock.now())
+            report = validate(zone, ds=trust.ds, unpublished=trust.unpublished, now=self._clock.now())
         else:
-            ds, report = (), validate_unsigned(zone)
+            trust, report = Trust(), validate_unsigned(zone)
         if not report.is_accepted:
             with self._lock:
                 self._accepted = ()
         elif not self._accepted:
-            accepted = AcceptedZone.record(zone, ds)
+            accepted = AcceptedZone.record(zone, trust.ds, trust.unpublished)
             with self._lock:
                 self._accepted = self._accepted or (accepted,)
         logger.debug("zone %s: the published version %d was checked", format_name(zone.origin), zone.serial)

@@ -183,7 +183,8 @@ def plan_signatures(
     former_keys = former_names.get(origin, _NO_TYPES).get(rt.DNSKEY)
     known = frozenset(former_keys.rdatas) if former_keys else frozenset[bytes]()
     ksk_role = _Role(keys.ksks, (), known)
-    zsk_role = _Role(keys.zsks, keys.former_zsks, known)
+    # A key that signs unpublished is in no DNSKEY RRset; no earlier key of the zone had its tag.
+    zsk_role = _Role(keys.zsks, keys.former_zsks, known.union(key.rdata for key in keys.unpublished))
     expire = ExpirationSchedule(origin, policy, now).expire
     margin = policy.refresh_margin_seconds
     key_set_jobs: list[SignatureJob] = []

@@ -213,6 +213,7 @@ class AcceptedZone:
         owners: Its names.
         hashes: Its NSEC3 chain; None for one of NSEC, or none.
         lifetimes: Of its signatures.
+        unpublished: RDATA of keys that sign in it and are not in it.
     """
 
     zone: Zone
@@ -220,9 +221,10 @@ class AcceptedZone:
     owners: OwnerOrder
     hashes: HashOrder | None
     lifetimes: Lifetimes
+    unpublished: Sequence[bytes] = ()
 
     @classmethod
-    def record(cls, zone: Zone, ds: Sequence[bytes]) -> Self:
+    def record(cls, zone: Zone, ds: Sequence[bytes], unpublished: Sequence[bytes] = ()) -> Self:
         """Look through a version that `validate` has just accepted, or `validate_unsigned` with no DS."""
         hashes: HashOrder | None = None
         if zone.nsec3:
@@ -230,4 +232,4 @@ class AcceptedZone:
             assert parameters is not None, "a zone without NSEC3PARAM was accepted"  # noqa: S101
             hashes = HashOrder.sort(classify_names(zone), parameters)
         lifetimes = Lifetimes.count(zone.iterate_rrsets())
-        return cls(zone, tuple(ds), OwnerOrder.sort(zone), hashes, lifetimes)
+        return cls(zone, tuple(ds), OwnerOrder.sort(zone), hashes, lifetimes, tuple(unpublished))

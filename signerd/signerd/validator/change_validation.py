@@ -35,6 +35,7 @@ from signerd.validator.zone_validation import (
     find_denial_ttl,
     make_jobs,
     read_keys,
+    read_unpublished,
 )
 
 MOST_CHANGED: Final = 10_000
@@ -64,6 +65,7 @@ def validate_change(
     *,
     ds: Sequence[bytes],
     now: int,
+    unpublished: Sequence[bytes] = (),
     must_be_good_until: int | None = None,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -75,6 +77,7 @@ def validate_change(
         accepted: The version before it.
         ds: As for `validate`, as are all that follow.
         now: Seconds since 1970.
+        unpublished: Likewise.
         must_be_good_until: Seconds since 1970.
         workers: Threads.
         progress: Called now and then.
@@ -84,6 +87,8 @@ def validate_change(
     """
     change = _compare(zone, accepted)
     if change is None or tuple(ds) != accepted.ds or not _has_same_frame(zone, accepted.zone):
+        return None
+    if tuple(unpublished) != accepted.unpublished:
         return None
     if not accepted.lifetimes.are_valid(now, must_be_good_until):
         return None
@@ -95,7 +100,12 @@ def validate_change(
             check_unsigned(authority, findings)
             keys = read_keys(zone.names[zone.origin][DNSKEY], findings)
             checker = SignatureChecker(
-                zone.origin, keys, now=now, must_be_good_until=must_be_good_until, findings=findings
+                zone.origin,
+                keys,
+                unpublished=read_unpublished(unpublished),
+                now=now,
+                must_be_good_until=must_be_good_until,
+                findings=findings,
             )
             hashes = _check_denial(change, authority, findings)
             nsec3 = [rrset for owner in change.nsec3 if (rrset := zone.nsec3.get(owner)) is not None]

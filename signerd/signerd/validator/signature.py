@@ -35,6 +35,7 @@ class SignatureChecker:
     Args:
         origin: The apex, which must be the signer's name.
         keys: The keys of the zone.
+        unpublished: Keys that are not in the zone and may sign in it, but not its keys.
         now: Seconds since 1970.
         must_be_good_until: Seconds since 1970; no signature may expire before.
         findings: Takes what is wrong.
@@ -45,6 +46,7 @@ class SignatureChecker:
         origin: Name,
         keys: Sequence[ZoneKey],
         *,
+        unpublished: Sequence[ZoneKey] = (),
         now: int,
         must_be_good_until: int | None,
         findings: FindingCollector,
@@ -58,10 +60,12 @@ class SignatureChecker:
         for key in keys:
             by_tag[key.algorithm, key.tag].append(key)
         self._all_keys = {ident: tuple(found) for ident, found in by_tag.items()}
+        for key in unpublished:
+            by_tag[key.algorithm, key.tag].append(key)
         # RFC 5011, section 2.1: a revoked key signs nothing but the DNSKEY RRset.
         self._keys = {
             ident: good
-            for ident, found in self._all_keys.items()
+            for ident, found in by_tag.items()
             if (good := tuple(key for key in found if not key.is_revoked))
         }
         self._algorithms = sorted({key.algorithm for key in keys if not key.is_revoked})

@@ -24,6 +24,7 @@ def validate(
     *,
     ds: Sequence[bytes],
     now: int,
+    unpublished: Sequence[bytes] = (),
     previous: Zone | None = None,
     must_be_good_until: int | None = None,
     workers: int = 1,
@@ -36,6 +37,9 @@ def validate(
         ds: DS RDATA of the trusted KSKs, of digest type 2 or 4; with those of several algorithms, the DNSKEY
             RRset must be signed by a matching key of each.
         now: The time to check signatures at, in seconds since 1970.
+        unpublished: DNSKEY RDATA of keys that are not in the zone and may have signatures in it: when an
+            algorithm comes, its signatures are there before its keys, and when it goes, after them (RFC 6781,
+            section 4.1.4).
         previous: An earlier version that was accepted. The serial must be newer, and under the same DNSKEY
             RRset a signature that this version has unchanged, with its RRset, is not verified again: only its
             fields and times are checked.
@@ -49,7 +53,7 @@ def validate(
     """
     findings = FindingCollector()
     with suppress(EnoughFindings):
-        _validate(zone, ds, now, previous, must_be_good_until, workers, progress, findings)
+        _validate(zone, ds, now, unpublished, previous, must_be_good_until, workers, progress, findings)
     return findings.make_report()
 
 
@@ -57,6 +61,7 @@ def _validate(
     zone: Zone,
     ds: Sequence[bytes],
     now: int,
+    unpublished: Sequence[bytes],
     previous: Zone | None,
     must_be_good_until: int | None,
     workers: int,
@@ -73,7 +78,12 @@ def _validate(
     authority = classify_names(zone)
     check_unsigned(authority, findings)
     checker = SignatureChecker(
-        origin, keys, now=now, must_be_good_until=must_be_good_until, findings=findings
+        origin,
+        keys,
+        unpublished=read_unpublished(unpublished),
+        now=now,
+        must_be_good_until=must_be_good_until,
+        findings=findings,
     )
     jobs = make_jobs(authority, zone.nsec3.values(), checker, previous)
     _check_denial(authority, findings)
@@ -91,6 +101,15 @@ def read_keys(dnskey: RRset, findings: FindingCollector) -> list[ZoneKey]:
             findings.add(dnskey.owner, DNSKEY, f"unusable key: {error}")
     if all(key.is_revoked for key in keys):
         findings.add(dnskey.owner, DNSKEY, "no key that may sign the zone")
+    return keys
+
+
+def read_unpublished(rdatas: Sequence[bytes]) -> list[ZoneKey]:
+    """Read keys that sign and are not in the zone; one that cannot be read verifies nothing."""
+    keys: list[ZoneKey] = []
+    for rdata in rdatas:
+        with suppress(UnusableKey):
+            keys.append(read_zone_key(rdata))
     return keys
 
 

@@ -95,6 +95,7 @@ class SignedVersion:
         next_due: When the first of all is to be made again, epoch seconds; None for an unsigned version.
         is_signed: Whether it must be valid under DNSSEC, or must have nothing of it.
         problem: Why it has signatures that are due already; None if it has none such.
+        unpublished: DNSKEY RDATA of keys that sign in it and are not in it.
     """
 
     zone: Zone
@@ -103,6 +104,7 @@ class SignedVersion:
     next_due: int | None
     is_signed: bool = True
     problem: str | None = None
+    unpublished: tuple[bytes, ...] = ()
 
 
 class ZoneSigner(Protocol):

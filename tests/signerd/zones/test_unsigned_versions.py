@@ -19,7 +19,7 @@ from signerd.dns.zone_index import ZoneIndex
 from signerd.dns.zone_set import ZoneSet
 from signerd.responder.loader import ZoneLoader
 from signerd.responder.responder import Responder, ResponderOptions
-from signerd.version_gate import VersionGate
+from signerd.version_gate import Trust, VersionGate
 from signerd.zones.manifest import write_manifest
 from signerd.zones.master_file import Limits
 from signerd.zones.pipeline import (
@@ -81,7 +81,7 @@ class Workplace:
             ZoneEntry(ORIGIN, self.file),
             Publication(self.published / zone_directory_name(ORIGIN)),
             signer or UnsignedVersions(),
-            VersionGate(StandingClock(), 1, list_no_ds),
+            VersionGate(StandingClock(), 1, find_no_trust),
             SerialPolicy.UNIXTIME,
             self.parts,
         )
@@ -95,7 +95,7 @@ class Workplace:
         return dns.message.from_wire(response)
 
 
-def list_no_ds() -> list[bytes]:
+def find_no_trust(zone: Zone) -> Trust:
     raise AssertionError("nobody may ask for the keys of an unsigned zone")
 
 
