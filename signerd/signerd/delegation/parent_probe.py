@@ -18,6 +18,7 @@ import dns.resolver
 import trio
 
 from signerd.delegation.parent_view import ServerAnswer
+from signerd.delegation.special_names import is_special
 from signerd.dns.name import Name, format_name, read_labels
 
 DNS_PORT: Final = 53
@@ -31,6 +32,12 @@ class ParentNotFound(Exception):
     """The name servers of the parent cannot be found; the message says why."""
 
     code = "delegation.parent_not_found"
+
+
+class NoPublicParent(ParentNotFound):
+    """The zone has a name that the public DNS delegates to nobody, and nobody is configured to be asked."""
+
+    code = "delegation.no_public_parent"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,6 +112,8 @@ class ParentProbe:
             raise ParentNotFound("the root zone has no parent")
         if fixed := self._find_fixed(zone):
             return fixed
+        if not self._options.resolvers and is_special(zone):
+            raise NoPublicParent("its name is special: the public DNS delegates it to nobody (RFC 6761)")
         resolvers = self._options.resolvers or _read_system_resolvers()
         if not resolvers:
             raise ParentNotFound("no resolver is configured")

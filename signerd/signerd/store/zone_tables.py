@@ -24,9 +24,21 @@ zone_signing_keys = Table(
     Column("wrapped", LargeBinary),  # of a ZSK: its private part, wrapped by the KMS
     Column("state", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),  # seconds since 1970, UTC
+    Column("timetable_name", Text),  # NULL until a timetable has taken the key over
     CheckConstraint("role IN ('ksk', 'zsk', 'csk')", name="role_known"),
 )
 Index("ix_zone_signing_keys_zone_state", zone_signing_keys.c.zone, zone_signing_keys.c.state)
+
+# The key timetable of each zone, stored before anything of it is carried out.
+zone_timetables = Table(
+    "zone_timetables",
+    metadata,
+    Column("zone", Text, primary_key=True),  # presentation form, lower case, with the final dot
+    Column("state", Text, nullable=False),  # as timetable/state_record.py writes it
+    Column("parent", Text, nullable=False),  # JSON object: answers, sightings, problem
+    Column("probed_at", BigInteger),  # when the parent was asked last; seconds since 1970, UTC
+    Column("updated_at", BigInteger, nullable=False),
+)
 
 zone_events = Table(
     "zone_events",

@@ -1,15 +1,15 @@
 """What was decided about DNSSEC for a zone, and what its parent said: one row for each zone."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, cast
+from typing import Final
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from signerd.delegation.delegation_state import DelegationState, Intent, ZoneDsSets, judge
-from signerd.delegation.parent_view import ParentView, ServerAnswer, Sighting
+from signerd.delegation.parent_view import ParentView
+from signerd.delegation.view_record import read_view, write_view
 from signerd.dns.name import Name, fold_case, parse_name
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey
@@ -191,7 +191,7 @@ def store_setting(connection: Connection, setting: DnssecSetting, now: int) -> N
         "next_probe_at": setting.next_probe_at,
         "ds_not_before": setting.ds_not_before,
         "is_delegated": int(setting.is_delegated),
-        "parent": _write_view(setting.view),
+        "parent": write_view(setting.view),
         "updated_at": now,
     }
     name = f"{setting.zone.text}."
@@ -263,53 +263,7 @@ def _read(row: RowMapping) -> DnssecSetting:
         row["next_probe_at"],
         row["ds_not_before"],
         bool(row["is_delegated"]),
-        _read_view(row["parent"]),
-    )
-
-
-def _write_view(view: ParentView) -> str:
-    return json.dumps(
-        {
-            "answers": [
-                {
-                    "server": answer.server,
-                    "at": answer.at,
-                    "ds": None if answer.ds is None else sorted(rdata.hex() for rdata in answer.ds),
-                    "ttl": answer.ttl,
-                    "error": answer.error,
-                    "ignored": answer.is_ignored,
-                }
-                for answer in view.answers
-            ],
-            "sightings": {
-                rdata.hex(): [sighting.ttl, sighting.seen_at, sighting.gone_at]
-                for rdata, sighting in view.sightings.items()
-            },
-            "problem": view.problem,
-        }
-    )
-
-
-def _read_view(text: str) -> ParentView:
-    members = cast("dict[str, object]", json.loads(text))
-    answers = cast("list[dict[str, object]]", members["answers"])
-    sightings = cast("Mapping[str, tuple[int, int, int | None]]", members["sightings"])
-    return ParentView(
-        tuple(
-            ServerAnswer(
-                str(answer["server"]),
-                cast("int", answer["at"]),
-                None
-                if answer["ds"] is None
-                else frozenset(bytes.fromhex(rdata) for rdata in cast("list[str]", answer["ds"])),
-                cast("int", answer["ttl"]),
-                cast("str | None", answer["error"]),
-                bool(answer.get("ignored")),
-            )
-            for answer in answers
-        ),
-        {bytes.fromhex(rdata): Sighting(*values) for rdata, values in sightings.items()},
-        cast("str | None", members["problem"]),
+        read_view(row["parent"]),
     )
 
 
