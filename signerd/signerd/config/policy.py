@@ -1,16 +1,19 @@
-"""Signing policies: how a zone is signed."""
+"""Signing policies: how a zone is signed, and how its keys are replaced."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 
 from signerd.config.quantity import format_duration, parse_duration
 from signerd.config.section import Duration, Section, impossible
+from signerd.timetable.policy import Mode, Step
 from signerd.zones.serial_policy import SerialPolicy
 
 DAY: Final = 86400
 AUTO: Final = "auto"
+NEVER: Final = "never"
 MIN_AUTO_MARGIN: Final = 5 * DAY  # a long weekend and a day to notice that re-signing has stopped
 MAX_AUTO_MARGIN: Final = 45 * DAY  # an odd TTL or SOA expire in a zone file must not ask for years
 MIN_AUTO_VALIDITY: Final = 14 * DAY
@@ -64,8 +67,36 @@ AutoDuration = Annotated[
 """Seconds, or `auto`: follows from the zone."""
 
 
+def _print_period(value: int | Literal["never"]) -> str:
+    return format_duration(value) if isinstance(value, int) else value
+
+
+def _read_period(value: object) -> object:
+    if value == NEVER:
+        return value
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or {NEVER}") from error
+
+
+Period = Annotated[
+    int | Literal["never"],
+    BeforeValidator(_read_period),
+    PlainSerializer(_print_period, return_type=str, when_used="json"),
+]
+"""Seconds, or `never`: only on command."""
+
+
+class KskRollover(StrEnum):
+    """Where the next KSK comes from."""
+
+    NEW_KEY = "new-key"  # another key of the KMS
+    NEW_VERSION = "new-version"  # the same key of the KMS, rotated
+
+
 class Policy(Section):
-    """How the zones that name this policy are signed."""
+    """How the zones that name this policy are signed, and how their keys are replaced."""
 
     denial: Annotated[Denial, Field(strict=False)] = Denial.NSEC3
     key_type: Annotated[SigningKeyType, Field(strict=False)] = SigningKeyType.ECDSA_P256
@@ -76,6 +107,21 @@ class Policy(Section):
     cds: Annotated[CdsPublication, Field(strict=False)] = CdsPublication.ALWAYS
     signal: bool = False
     serial: Annotated[SerialPolicy, Field(strict=False)] = SerialPolicy.UNIXTIME
+    csk: bool = False
+    zsk_period: Period = 90 * DAY
+    ksk_period: Period = NEVER
+    ksk_rollover: Annotated[KskRollover, Field(strict=False)] = KskRollover.NEW_KEY
+    propagation: Annotated[Duration, Field(ge=0, le=30 * DAY)] = 3600
+    parent_propagation: Annotated[Duration, Field(ge=0, le=30 * DAY)] = 3600
+    parent_lag: Annotated[Duration, Field(ge=0, le=90 * DAY)] = 7 * DAY
+    steps: Mapping[Annotated[Step, Field(strict=False)], Annotated[Mode, Field(strict=False)]] = Field(
+        default_factory=dict[Step, Mode]
+    )
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _take_nothing_as_none(cls, value: object) -> object:
+        return {} if value is None else value
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
@@ -115,6 +161,17 @@ class Policy(Section):
                         ("inception_offset",),
                         f"{format_duration(self.inception_offset)} is not smaller than signature_validity "
                         f"({format_duration(validity)})",
+                    )
+                )
+        # RFC 7583, section 3.2.1: the new key is published for so long before it signs, the old one after.
+        shortest = 2 * (self.propagation + self.dnskey_ttl)
+        for option, period in (("zsk_period", self.zsk_period), ("ksk_period", self.ksk_period)):
+            if isinstance(period, int) and period <= shortest:
+                problems.append(
+                    (
+                        (option,),
+                        f"{format_duration(period)} is not larger than twice propagation + dnskey_ttl "
+                        f"({format_duration(shortest)}): a key would be due before the one before it is gone",
                     )
                 )
         if problems:
