@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from signerd.timetable.policy import CdsPolicy, TimetablePolicy
+from signerd.timetable.policy import CdsPolicy, Step, TimetablePolicy
 from signerd.timetable.presence import Presence
+from signerd.timetable.rollover_steps import check_gate
 from signerd.timetable.state import KeyRole, RolloverKind, TimetableState
 
 
@@ -105,15 +106,18 @@ def find_actions(
         policy: Decides what of CDS is published.
         earlier: What the state before asked for.
     """
-    return tuple(_list_actions(before, after, earlier, arrange(after, policy)))
+    return tuple(_list_actions(before, after, policy, earlier))
 
 
 def _list_actions(
-    before: TimetableState, after: TimetableState, old: Arrangement, new: Arrangement
+    before: TimetableState, after: TimetableState, policy: TimetablePolicy, old: Arrangement
 ) -> Iterator[Action]:
-    for key in after.keys:
-        if key.made_at is None and key.name in after.incoming:
-            yield Action(ActionKind.MAKE_KEY, key.name, key.role, key.algorithm)
+    new = arrange(after, policy)
+    for rollover in after.rollovers:
+        if check_gate(rollover, Step.MAKE, policy) is None:
+            for key in after.select(rollover.incoming):
+                if key.made_at is None:
+                    yield Action(ActionKind.MAKE_KEY, key.name, key.role, key.algorithm)
     changes = (
         (ActionKind.PUBLISH_KEY, new.published, old.published),
         (ActionKind.SIGN_WITH_KEY, new.signing, old.signing),

@@ -67,7 +67,7 @@ def advance(
         step, change, wait = _find_next(state, rollover, policy, facts, now)
         if change is None:
             return Progress(state, tuple(taken), wait)
-        gate = _check_gate(rollover, step, policy)
+        gate = check_gate(rollover, step, policy)
         if gate is not None:
             return Progress(state, tuple(taken), gate)
         following = change(state)
@@ -89,7 +89,8 @@ def is_too_late_to_abort(state: TimetableState, rollover: Rollover) -> bool:
     return any(not key.dnskey.is_everywhere for key in outgoing)
 
 
-def _check_gate(rollover: Rollover, step: Step, policy: TimetablePolicy) -> Wait | None:
+def check_gate(rollover: Rollover, step: Step, policy: TimetablePolicy) -> Wait | None:
+    """Say who must let a step happen; None if nobody must."""
     mode = policy.find_mode(step)
     if rollover.is_aborted or mode is Mode.AUTO or (mode is Mode.ASK and step in rollover.approved):
         return None  # who aborts wants the way back to be taken
@@ -119,7 +120,7 @@ def _find_next(
     missing = [key.name for key in incoming if key.made_at is None]
     if missing:
         text = " and ".join(missing)
-        gate = _check_gate(rollover, Step.MAKE, policy)
+        gate = check_gate(rollover, Step.MAKE, policy)
         if gate is not None:
             return Step.MAKE, None, gate
         reason = (

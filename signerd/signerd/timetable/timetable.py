@@ -123,6 +123,8 @@ def _advance_all(
                 waits.append(progress.wait)
         if not taken:
             return state, waits
+        # First of all: what begins now must know that the parent was asked for a DS record, and may have it.
+        state = _ask_for_first_ds(state, policy, now)
         state = begin_what_is_due(state, policy, now)
 
 
@@ -146,7 +148,7 @@ def _find_wake(state: TimetableState, policy: TimetablePolicy, waits: Sequence[W
     traces += state.coverage.values()
     moments += [trace.settles_at for trace in traces if trace.settles_at is not None]
     moments += find_due(state, policy).values()
-    if any(trace.is_moving and trace.settles_at is None for trace in traces) or any(
+    if any(key.ds.is_moving and key.ds.settles_at is None for key in state.keys) or any(
         wait.who == PARENT for wait in waits
     ):
         moments.append(now + policy.parent_interval)
