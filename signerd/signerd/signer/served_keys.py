@@ -34,8 +34,7 @@ def observe_zone(zone: Zone, names: Mapping[DnsKey, str]) -> ServedKeys:
         zone: Validated, so that each RRset that should have signatures has some.
         names: Of the timetable, for all keys that it knows.
     """
-    key_set = zone.names[zone.origin].get(rt.DNSKEY)
-    published = [DnsKey.from_rdata(rdata) for rdata in key_set[3]] if key_set else []
+    apex = observe_apex(zone, names)
     signers: set[tuple[int, int]] = set()  # algorithm and key tag, which are unique within a key set
     covering: set[int] | None = None
     seen: set[frozenset[int]] = set()
@@ -50,17 +49,37 @@ def observe_zone(zone: Zone, names: Mapping[DnsKey, str]) -> ServedKeys:
             seen.add(algorithms)
             covering = set(algorithms) if covering is None else covering & algorithms
     by_tag = {(key.algorithm, key.key_tag): name for key, name in names.items()}
+    return ServedKeys(
+        apex.published,
+        frozenset(by_tag.get(signer) or _describe(*signer) for signer in signers),
+        frozenset(covering or ()),
+        apex.denial,
+        apex.dnskey_ttl,
+        largest_ttl,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServedApex:
+    """What the apex alone says; the fields of `ServedKeys` of the same names."""
+
+    published: frozenset[str]
+    denial: DenialKind | None
+    dnskey_ttl: int
+
+
+def observe_apex(zone: Zone, names: Mapping[DnsKey, str]) -> ServedApex:
+    """Look at the apex of a zone version, which takes no time; the arguments are those of `observe_zone`."""
+    key_set = zone.names[zone.origin].get(rt.DNSKEY)
+    published = [DnsKey.from_rdata(rdata) for rdata in key_set[3]] if key_set else []
     if zone.nsec3:
         denial: DenialKind | None = DenialKind.NSEC3
     else:
         denial = DenialKind.NSEC if rt.NSEC in zone.names[zone.origin] else None
-    return ServedKeys(
+    return ServedApex(
         frozenset(names.get(key) or _describe(key.algorithm, key.key_tag) for key in published),
-        frozenset(by_tag.get(signer) or _describe(*signer) for signer in signers),
-        frozenset(covering or ()),
         denial,
         key_set[2] if key_set else 0,
-        largest_ttl,
     )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, Row, insert, select
@@ -13,6 +13,7 @@ from signerd.dnssec.algorithm import KEY_TYPE_ALGORITHMS
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey, SigningKey, clashes
 from signerd.dnssec.key_set import KeySet
+from signerd.dnssec.policy import Denial
 from signerd.signer.signing_keys import (
     KmsSigningKey,
     LocalSigningKey,
@@ -36,6 +37,7 @@ ZSK_FLAGS = 256
 BY = Attribution(None, via="dns-dnssec")  # in the KMS's audit entries: a background job
 ZSK_PURPOSE = "dnssec-zsk"
 ACTIVE = "active"
+RETIRED = "retired"
 OUTGOING = "outgoing"  # of a KSK: signs until the parent points to it no more, but asks for no DS
 POINTED_TO = ("ksk", "csk")  # roles of keys in the KMS, which the parent's DS is for
 SIGNING_DATA = ("zsk", "csk")
@@ -58,12 +60,19 @@ class ZoneKeys:
         signing_keys: One for each key that signs.
         ds: DS RDATA of the KSKs.
         kms_keys: Key tag of a KSK to the identity of its KMS key.
+        denial: How absence is proved, as the timetable says; None if the policy alone does.
     """
 
     key_set: KeySet
     signing_keys: Sequence[SigningKey]
     ds: tuple[bytes, ...]
     kms_keys: dict[int, str]
+    denial: Denial | None = None
+
+    @property
+    def unpublished(self) -> tuple[bytes, ...]:
+        """DNSKEY RDATA of keys that sign and are not published."""
+        return tuple(key.rdata for key in self.key_set.unpublished)
 
     def ask_removal(self) -> "ZoneKeys":
         """Give the same keys in a zone that asks its parent to remove all DS records; the KMS allows that."""
@@ -102,14 +111,14 @@ class ZoneKeyStore:
             WrongPrivateKey: What is stored was tampered with.
         """
         with self._lock:
-            rows = self._read_rows(zone)
+            rows = self.read_rows(zone)
             if not any(row.role in POINTED_TO for row in rows):
                 raise KeyUnusable("no KSK is chosen")
             looks = _describe(rows)
             known = self._chosen.get(zone)
             if known is None or known[0] != looks:
                 keys = self._load_rows(zone, rows)
-                looks = _describe(self._read_rows(zone))
+                looks = _describe(self.read_rows(zone))
                 known = self._chosen[zone] = looks, keys
             keys = known[1]
         return keys if announce else keys.ask_removal()
@@ -140,7 +149,7 @@ class ZoneKeyStore:
     def has_ksk(self, zone: Name) -> bool:
         """Say if the zone has a KSK already, so that none would be made."""
         with self._lock:
-            return zone in self._loaded or any(row.role in POINTED_TO for row in self._read_rows(zone))
+            return zone in self._loaded or any(row.role in POINTED_TO for row in self.read_rows(zone))
 
     def forget_loaded(self) -> None:
         """Drop all keys from memory, as sealing asks for."""
@@ -149,44 +158,29 @@ class ZoneKeyStore:
             self._chosen.clear()
 
     def _load_or_make(self, zone: Name, key_type: KeyType, kms_key: str | None, *, is_csk: bool) -> ZoneKeys:
-        rows = self._read_rows(zone)
+        rows = self.read_rows(zone)
         ksk_rows = [row for row in rows if row.role in POINTED_TO]
         if not ksk_rows:
             self._make_ksk(zone, key_type, kms_key, "csk" if is_csk else "ksk")
-            ksk_rows = [row for row in self._read_rows(zone) if row.role in POINTED_TO]
-        self._warn_of_other_wishes(zone, ksk_rows, key_type, kms_key)
-        return self._load_rows(zone, self._read_rows(zone))
+        return self._load_rows(zone, self.read_rows(zone))
 
     def _load_rows(self, zone: Name, rows: Sequence[Row[tuple[object, ...]]]) -> ZoneKeys:
         """Load what the rows say; each algorithm that nothing signs data with gets a ZSK (RFC 4035, 2.2)."""
         ksk_rows = [row for row in rows if row.role in POINTED_TO]
-        ksks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in ksk_rows]
+        ksks = [read_dnskey(row) for row in ksk_rows]
         algorithms = {key.algorithm for key in ksks}
         lacking = algorithms - {row.algorithm for row in rows if row.role in SIGNING_DATA}
         for algorithm in sorted(lacking):
-            self._make_zsk(
-                zone, algorithm, [DnsKey(row.flags, row.algorithm, row.public_key) for row in rows]
-            )
+            self.make_zsk(zone, algorithm, [read_dnskey(row) for row in rows])
         if lacking:
-            rows = self._read_rows(zone)
+            rows = self.read_rows(zone)
         zsk_rows = [row for row in rows if row.role == "zsk" and row.algorithm in algorithms]
-        signing_keys: list[SigningKey] = []
-        for key, row in zip(ksks, ksk_rows, strict=True):
-            scope = self._find_scope(row)
-            self._kms.bind_zone(
-                scope, KeyIdentity(str(row.kms_key_identity)), zone, by=BY, signs_data=row.role == "csk"
-            )
-            signing_keys.append(KmsSigningKey(key, self._make_kms_signer(zone, key, row, scope)))
-        zsks = [DnsKey(row.flags, row.algorithm, row.public_key) for row in zsk_rows]
-        for key, row in zip(zsks, zsk_rows, strict=True):
-            signing_keys.append(self._load_zsk(zone, key, row))
+        signing_keys = [self.load_signing_key(zone, row) for row in ksk_rows]
+        zsks = [read_dnskey(row) for row in zsk_rows]
+        signing_keys += [self.load_signing_key(zone, row) for row in zsk_rows]
         csks = [key for key, row in zip(ksks, ksk_rows, strict=True) if row.role == "csk"]
         if csks:
-            logger.warning(
-                "zone %s: every RRset goes through the KMS, as the zone has a CSK: signing takes longer, and "
-                "nothing is signed while the KMS is sealed",
-                _format_zone(zone),
-            )
+            warn_of_csk(zone)
         announced = [key for key, row in zip(ksks, ksk_rows, strict=True) if row.state == ACTIVE]
         return ZoneKeys(
             KeySet((*ksks, *zsks), tuple(ksks), (*csks, *zsks), announced=tuple(announced)),
@@ -195,30 +189,35 @@ class ZoneKeyStore:
             {key.key_tag: row.kms_key_identity for key, row in zip(ksks, ksk_rows, strict=True)},
         )
 
-    def _find_scope(self, row: Row[tuple[object, ...]]) -> Scope:
+    def load_signing_key(self, zone: Name, row: Row[tuple[object, ...]]) -> SigningKey:
+        """Give what signs with the key of a row; a key of the KMS is bound to the zone by that.
+
+        Raises:
+            KmsError: The KMS is sealed, or does not know the key.
+            WrongPrivateKey: What is stored was tampered with.
+        """
+        dnskey = read_dnskey(row)
+        if row.kms_key_identity is None:
+            return self._load_zsk(zone, dnskey, row)
+        scope = self.find_scope(row)
+        identity = KeyIdentity(str(row.kms_key_identity))
+        self._kms.bind_zone(scope, identity, zone, by=BY, signs_data=row.role == "csk")
+        return KmsSigningKey(dnskey, self._make_kms_signer(zone, dnskey, row, scope))
+
+    def find_scope(self, row: Row[tuple[object, ...]]) -> Scope:
+        """Say where the KMS key of a row lives."""
         if row.kms_organisation is None:
             return self._scope
         return Scope(row.kms_organisation, row.kms_region, row.kms_project)
 
-    def _warn_of_other_wishes(
-        self, zone: Name, ksk_rows: Sequence[Row[tuple[object, ...]]], key_type: KeyType, kms_key: str | None
-    ) -> None:
-        text = _format_zone(zone)
-        algorithms = {row.algorithm for row in ksk_rows}
-        if KEY_TYPE_ALGORITHMS[key_type.value] not in algorithms and kms_key is None:
-            logger.warning("zone %s: keeps its KSK; the key type %s is for new zones", text, key_type.value)
-        if kms_key is not None:
-            wanted = self._find_named(kms_key)
-            if wanted is None or wanted.identity not in {row.kms_key_identity for row in ksk_rows}:
-                logger.warning(
-                    "zone %s: keeps its KSK, not the KMS key %r: changing it needs a rollover", text, kms_key
-                )
-
-    def _read_rows(self, zone: Name) -> Sequence[Row[tuple[object, ...]]]:
+    def read_rows(
+        self, zone: Name, states: Collection[str] = (ACTIVE, OUTGOING)
+    ) -> Sequence[Row[tuple[object, ...]]]:
+        """Read the rows of the keys that a zone has, oldest first."""
         table = zone_signing_keys
         query = (
             select(table)
-            .where(table.c.zone == format_name(zone), table.c.state.in_((ACTIVE, OUTGOING)))
+            .where(table.c.zone == format_name(zone), table.c.state.in_(tuple(states)))
             .order_by(table.c.created_at, table.c.id)
         )
         with self._engine.connect() as connection:
@@ -226,34 +225,49 @@ class ZoneKeyStore:
 
     # KSK
 
-    def _find_named(self, kms_key: str) -> Key | None:
+    def _make_ksk(self, zone: Name, key_type: KeyType, kms_key: str | None, role: str) -> None:
+        key = self.provide_key(zone, key_type) if kms_key is None else self.take_key(kms_key)
+        self.store_kms_key(zone, role, key)
+
+    def read_newest_version(self, key: Key) -> DnsKey:
+        """Give the DNSKEY of the newest version of a KMS key."""
+        spki = self._kms.public_key(key.scope, key.identity, key.latest_version)
+        return DnsKey.from_spki(spki, KSK_FLAGS)
+
+    def store_kms_key(self, zone: Name, role: str, key: Key, *, timetable_name: str | None = None) -> None:
+        """Make the newest version of a KMS key a key of a zone."""
+        dnskey = self.read_newest_version(key)
+        self._store(
+            zone,
+            role,
+            dnskey,
+            kms_key=key,
+            wrapped=None,
+            timetable_name=timetable_name,
+        )
+        logger.info(
+            "zone %s: %s %d is the KMS key %s, version %d",
+            _format_zone(zone),
+            role.upper(),
+            dnskey.key_tag,
+            key.identity,
+            key.latest_version,
+        )
+
+    def find_named(self, kms_key: str) -> Key | None:
+        """Find a key of the deployment by identity or name."""
         try:
             return self._kms.get_key(self._scope, KeyIdentity(kms_key))
         except KeyUnknown:
             return self._kms.find_key(self._scope, kms_key)
 
-    def _make_ksk(self, zone: Name, key_type: KeyType, kms_key: str | None, role: str) -> None:
-        key = self._provide_key(zone, key_type) if kms_key is None else self._take_key(kms_key)
-        public_key = self._kms.public_key(self._scope, key.identity, key.latest_version)
-        dnskey = DnsKey.from_spki(public_key, KSK_FLAGS)
-        self._store(
-            zone,
-            role,
-            dnskey,
-            kms_key_identity=key.identity,
-            kms_key_version=key.latest_version,
-            wrapped=None,
-        )
-        logger.info(
-            "zone %s: %s %d is the KMS key %s",
-            _format_zone(zone),
-            role.upper(),
-            dnskey.key_tag,
-            key.identity,
-        )
+    def take_key(self, kms_key: str) -> Key:
+        """Give a KMS key that can be a KSK, by identity or name.
 
-    def _take_key(self, kms_key: str) -> Key:
-        key = self._find_named(kms_key)
+        Raises:
+            KeyUnusable: There is none.
+        """
+        key = self.find_named(kms_key)
         if key is None:
             raise KeyUnusable(f"there is no KMS key {kms_key!r}")
         if key.status is not KeyStatus.ACTIVE:
@@ -262,18 +276,24 @@ class ZoneKeyStore:
             raise KeyUnusable(f"a KMS key of type {key.key_type.value} cannot sign zones")
         return key
 
-    def _provide_key(self, zone: Name, key_type: KeyType) -> Key:
-        """Find or make the zone's own key; unusable ones of its name are passed over."""
+    def provide_key(
+        self, zone: Name, key_type: KeyType, is_free: Callable[[Key], bool] = lambda key: True
+    ) -> Key:
+        """Find or make the zone's own key; unusable ones of its name are passed over, and those not free.
+
+        Raises:
+            KeyUnusable: A great many are.
+        """
         base = f"DNSSEC {_format_zone(zone)}"
         for number in range(1, _MOST_NAMES):
             name = base if number == 1 else f"{base} {number}"
             key = self._kms.find_key(self._scope, name)
             if key is None:
                 try:
-                    return self._kms.create_key(self._scope, name, key_type, by=BY)
+                    key = self._kms.create_key(self._scope, name, key_type, by=BY)
                 except KeyNameTaken:  # names are unique by slug too, which `a.b` and `a-b` share
                     continue
-            if key.status is KeyStatus.ACTIVE and key.key_type is key_type:
+            if key.status is KeyStatus.ACTIVE and key.key_type is key_type and is_free(key):
                 return key
         raise KeyUnusable(f"{_MOST_NAMES} unusable KMS keys are named {base!r}")
 
@@ -290,7 +310,10 @@ class ZoneKeyStore:
 
     # ZSK
 
-    def _make_zsk(self, zone: Name, algorithm: int, others: Sequence[DnsKey]) -> None:
+    def make_zsk(
+        self, zone: Name, algorithm: int, others: Sequence[DnsKey], *, timetable_name: str | None = None
+    ) -> None:
+        """Make a ZSK whose key tag none of the other keys has."""
         for _ in range(_MOST_TRIES):
             private_key = generate_private_key(algorithm)
             dnskey = read_public_half(private_key, ZSK_FLAGS)
@@ -306,7 +329,9 @@ class ZoneKeyStore:
             encode_private_key(private_key),
             bound=(zone, dnskey.rdata),
         )
-        self._store(zone, "zsk", dnskey, identity=identity, wrapped=wrapped.octets)
+        self._store(
+            zone, "zsk", dnskey, identity=identity, wrapped=wrapped.octets, timetable_name=timetable_name
+        )
         logger.info("zone %s: new ZSK %d", _format_zone(zone), dnskey.key_tag)
 
     def _load_zsk(self, zone: Name, dnskey: DnsKey, row: Row[tuple[object, ...]]) -> LocalSigningKey:
@@ -323,9 +348,10 @@ class ZoneKeyStore:
         *,
         wrapped: bytes | None,
         identity: str | None = None,
-        kms_key_identity: str | None = None,
-        kms_key_version: int | None = None,
+        kms_key: Key | None = None,
+        timetable_name: str | None = None,
     ) -> None:
+        is_elsewhere = kms_key is not None and kms_key.scope != self._scope
         with self._engine.begin() as connection:
             connection.execute(
                 insert(zone_signing_keys).values(
@@ -336,9 +362,13 @@ class ZoneKeyStore:
                     algorithm=dnskey.algorithm,
                     public_key=dnskey.public_key,
                     key_tag=dnskey.key_tag,
-                    kms_key_identity=kms_key_identity,
-                    kms_key_version=kms_key_version,
+                    kms_key_identity=None if kms_key is None else kms_key.identity,
+                    kms_key_version=None if kms_key is None else kms_key.latest_version,
+                    kms_organisation=kms_key.scope.organisation if kms_key and is_elsewhere else None,
+                    kms_region=kms_key.scope.region if kms_key and is_elsewhere else None,
+                    kms_project=kms_key.scope.project if kms_key and is_elsewhere else None,
                     wrapped=wrapped,
+                    timetable_name=timetable_name,
                     state=ACTIVE,
                     created_at=self._clock.now(),
                 )
@@ -380,6 +410,20 @@ class _KmsSign:
 def _describe(rows: Sequence[Row[tuple[object, ...]]]) -> tuple[tuple[str, str], ...]:
     """Give what a change of the keys would change."""
     return tuple((str(row.id), f"{row.role} {row.state}") for row in rows)
+
+
+def warn_of_csk(zone: Name) -> None:
+    """Say what a CSK means, each time that one is loaded."""
+    logger.warning(
+        "zone %s: every RRset goes through the KMS, as the zone has a CSK: signing takes longer, and "
+        "nothing is signed while the KMS is sealed",
+        _format_zone(zone),
+    )
+
+
+def read_dnskey(row: Row[tuple[object, ...]]) -> DnsKey:
+    """Give the DNSKEY of a row."""
+    return DnsKey(row.flags, row.algorithm, row.public_key)
 
 
 def _format_zone(zone: Name) -> str:
