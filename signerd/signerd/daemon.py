@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import trio
@@ -28,6 +28,7 @@ from signerd.control.responder_pool import (
 )
 from signerd.custody import Acknowledged, CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
+from signerd.dns.zone import Zone
 from signerd.dnssec_desk import DnssecDesk
 from signerd.event_log import STORE_SECONDS, EventLog
 from signerd.garbage import look_for_cycles_seldom
@@ -37,6 +38,7 @@ from signerd.log_output import set_up_logging
 from signerd.parent_notice_care import NoticeParts, ParentNoticeCare
 from signerd.platform_parts import make_admin_parts
 from signerd.progress import TerminalProgress
+from signerd.rollover.care import RolloverCare, ServedZone
 from signerd.server_figures import FiguresSource
 from signerd.serving_lock import is_served
 from signerd.signal_desk import ServedVersion, SignalDesk
@@ -187,6 +189,16 @@ class Daemon:
         self._signals_due = trio.Event()
         self._delegation_care = self._dnssec.make_care(clock.now)
         self._notices = self._make_notice_care() if config.dnssec.notify_parent else None
+        self._rollover_care = RolloverCare(
+            self._workshop.rollovers,
+            self._dnssec.make_probe(clock.now),
+            clock,
+            self._dnssec.probe_times,
+            self._list_looked_after,
+            self._sign_anew,
+        )
+        self._workshop.find_published = self._find_published
+        self._workshop.on_step = self._rollover_care.post
         self._keys = KeyDesk(self._holder, self._workshop.forget_keys)
         self._expirations = ExpirationCache()
         self._addresses = choose_addresses(
@@ -225,15 +237,25 @@ class Daemon:
 
     def _wake_from_thread(self, name: Name) -> None:
         """Have a zone signed anew soon; called in a worker thread of the event loop."""
+        trio.from_thread.run_sync(self._sign_anew, name)
 
-        def wake() -> None:
-            if (keeper := self._fleet.keepers.get(name)) is not None:
-                # its rows have a new data version, which says why it is published anew
-                keeper.wake(read_file=keeper.entry.source is Source.API)
+    def _sign_anew(self, name: Name) -> None:
+        if (keeper := self._fleet.keepers.get(name)) is not None:
+            # its rows have a new data version, which says why it is published anew
+            keeper.wake(read_file=keeper.entry.source is Source.API)
 
-        trio.from_thread.run_sync(wake)
+    def _find_published(self, name: Name) -> Zone | None:
+        keeper = self._fleet.keepers.get(name)
+        return None if keeper is None else keeper.state.published
+
+    def _list_looked_after(self) -> Mapping[Name, ServedZone]:
+        return {
+            name: ServedZone(keeper.entry, keeper.state.published, keeper.state.next_due)
+            for name, keeper in self._fleet.keepers.items()
+        }
 
     async def _announce_version(self, keeper: ZoneKeeper) -> None:
+        self._rollover_care.wake(keeper.entry.name)
         published = keeper.state.published
         assert published is not None  # noqa: S101  # it was just published
         await self._pool.announce({"zone": keeper.entry.text, "serial": published.serial})
@@ -297,6 +319,7 @@ class Daemon:
                 nursery.start_soon(self._keep_audit)
                 nursery.start_soon(self._key_care.run)
                 nursery.start_soon(self._delegation_care.run)
+                nursery.start_soon(self._rollover_care.run)
                 nursery.start_soon(self._reload_on_hangup)
                 nursery.start_soon(serve_lines, commands, self._make_command_server().serve)
                 await self._start_admin(nursery)
@@ -341,7 +364,7 @@ class Daemon:
             self._pool,
             self._workshop.kms_key_of,
             self._keys.describe,
-            tuple,
+            self._workshop.rollovers.list_plans,
             self._alarms.describe,
             self._list_more_notices,
             self._describe_parent_notice,
@@ -361,14 +384,23 @@ class Daemon:
     def _make_command_server(self) -> CommandServer:
         async def accept_clock() -> dict[str, object]:
             reason = await trio.to_thread.run_sync(self._workshop.accept_clock)
-            self._fleet.wake_all(read_file=False)
+            go_on()
             return {"message": reason}
 
         def go_on() -> None:
             self._fleet.wake_all(read_file=False)
+            self._rollover_care.wake_all()
 
         further = self._alarms.list_commands()
-        return CommandServer(self._fleet, self.report, accept_clock, self._keys, go_on, further=further)
+        return CommandServer(
+            self._fleet,
+            self.report,
+            accept_clock,
+            self._keys,
+            go_on,
+            rollovers=self._workshop.rollovers,
+            further=further,
+        )
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -389,6 +421,7 @@ class Daemon:
             await trio.sleep(CUSTODY_RETRY_SECONDS)
         await self._fleet.look()  # zones of the API are known from now on
         self._fleet.wake_all(read_file=False)
+        self._rollover_care.wake_all()
 
     async def _tidy_keys(self) -> None:
         """Go on with a rotation that was interrupted, and destroy old keys once nothing needs them."""

@@ -14,6 +14,7 @@ from signerd.delegation.parent_probe import ParentProbe, ProbeOptions, ServerAdd
 from signerd.delegation.stub_resolver import Patience
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
+from signerd.rollover.probe_times import ProbeTimes
 from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.delegation_care import DelegationCare
 from signerd.zone_dnssec.ds_timing import find_ds_not_before
@@ -74,10 +75,16 @@ class DnssecDesk:
         except CustodyUnavailable:
             return None
 
-    def make_care(self, now: Callable[[], int]) -> DelegationCare:
-        """Make the job that asks the parents."""
+    @property
+    def probe_times(self) -> ProbeTimes:
+        """How often the parents of zones of files are asked."""
         options = self._options
-        probe = ParentProbe(
+        return ProbeTimes(options.probe_interval, options.waiting_probe_interval, options.probe_jitter)
+
+    def make_probe(self, now: Callable[[], int]) -> ParentProbe:
+        """Make what asks parents."""
+        options = self._options
+        return ParentProbe(
             ProbeOptions(
                 tuple(ServerAddress(address.host, address.port) for address in options.resolvers),
                 {
@@ -89,7 +96,11 @@ class DnssecDesk:
             ),
             now,
         )
-        return DelegationCare(self.find, probe, min(1.0, options.waiting_probe_interval))
+
+    def make_care(self, now: Callable[[], int]) -> DelegationCare:
+        """Make the job that asks the parents of zones of the API."""
+        interval = min(1.0, self._options.waiting_probe_interval)
+        return DelegationCare(self.find, self.make_probe(now), interval)
 
     def make_notifier(self) -> ParentNotifier:
         """Make what tells parents of changed CDS records."""

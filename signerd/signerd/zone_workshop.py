@@ -2,14 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.api_zones import ApiZones
-from signerd.clock import Clock
+from signerd.clock import Clock, read_boot_identity
 from signerd.config.options import Config
 from signerd.config.policy import CdsPublication, Policy
 from signerd.config.signature_times import ImpossiblePolicy, resolve_times
@@ -27,14 +27,16 @@ from signerd.dnssec.policy import Denial, SigningPolicy
 from signerd.dnssec.signature_plan import SigningPlan, plan_signatures
 from signerd.dnssec.signed_zone import NO_ADDITIONS, ZoneAdditions, assemble
 from signerd.dnssec.zone_update import SignedState, prepare_update, remember
+from signerd.rollover.desk import RolloverDesk
+from signerd.rollover.zone_timetable import StepReport, TimetableParts
 from signerd.signer.bulk_signing import carry_out
 from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
 from signerd.signer.key_set_signatures import KeySetSignatures
-from signerd.signer.lost_keys import explain_lost_keys
 from signerd.signer.signing_keys import WrongPrivateKey
+from signerd.signer.timetable_keys import TimetableKeys
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys, ZoneKeyStore
 from signerd.store.zone_tables import clock_marks
-from signerd.version_gate import VersionGate
+from signerd.version_gate import Trust, VersionGate
 from signerd.zones.checks import find_soa_expire
 from signerd.zones.dnssec_settings import DnssecSettings, NoSigningLog, SignFiles, SigningLog
 from signerd.zones.largest_ttl import LargestTtl
@@ -53,7 +55,8 @@ from signerd.zones.unsigned_versions import UnsignedVersions, is_signed
 from signerd.zones.zone_directory import zone_directory_name
 from signerd.zones.zone_list import Source, ZoneEntry
 from signerd_kms.errors import KmsError
-from signerd_kms.key import KeyType, Scope
+from signerd_kms.key import Scope
+from signerd_kms.state import State
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +114,24 @@ class ZoneWorkshop:
         )
         self._lock = threading.Lock()
         self._key_store: ZoneKeyStore | None = None
+        self._timetable_keys: TimetableKeys | None = None
+        self.find_published: Callable[[Name], Zone | None] = lambda name: None
+        self.on_step: Callable[[StepReport], None] = lambda report: None
+        parts = TimetableParts(
+            clock,
+            read_boot_identity(),
+            self.open_timetable_keys,
+            lambda: holder.custody.engine,
+            lambda: holder.state is State.UNSEALED,
+            self.read_signing_time,
+            config.dnssec.waiting_probe_interval,
+        )
+        self.rollovers = RolloverDesk(
+            config.policies,
+            parts,
+            lambda name: self.find_published(name),
+            lambda report: self.on_step(report),
+        )
         self._clock_watch: ClockWatch | None = None
         self._stored_mark: int | None = None
         self.kms_key_of: dict[tuple[str, int], str] = {}
@@ -133,7 +154,7 @@ class ZoneWorkshop:
     def make_gate(self, entry: ZoneEntry) -> ZoneValidator:
         """Make what accepts or rejects the versions of a zone."""
         policy = self._config.policies[entry.policy]
-        return VersionGate(self._clock, self._workers, lambda: self._list_ds(entry, policy))
+        return VersionGate(self._clock, self._workers, lambda zone: self._find_trust(entry, policy, zone))
 
     # What signers need
 
@@ -148,7 +169,7 @@ class ZoneWorkshop:
         return self._workers
 
     def get_keys(self, entry: ZoneEntry, policy: Policy, published: Zone | None = None) -> ZoneKeys:
-        """Give the keys of a zone, made if it has none and the published version has none either.
+        """Give the keys of a zone: those of a file as its timetable says, which makes the first ones.
 
         Raises:
             SigningImpossible: They cannot be had.
@@ -157,10 +178,8 @@ class ZoneWorkshop:
             store = self._open_key_store()
             if entry.source is Source.API:  # which key is its owner's choice
                 keys = store.load(entry.name, announce=self.signing_log.is_announced(entry))
-            elif not store.has_ksk(entry.name) and (lost := explain_lost_keys(published, ())) is not None:
-                raise SigningImpossible(lost)
             else:
-                keys = store.ensure(entry.name, KeyType(policy.key_type.value), entry.kms_key)
+                keys = self.rollovers.load_keys(entry, published)
         except (CustodyUnavailable, KeyUnusable, WrongPrivateKey, KmsError) as error:
             raise SigningImpossible(f"no keys for zone {entry.text}: {error}") from error
         except SQLAlchemyError as error:
@@ -169,8 +188,8 @@ class ZoneWorkshop:
         self.kms_key_of.update({(entry.text, tag): identity for tag, identity in keys.kms_keys.items()})
         return keys
 
-    def _list_ds(self, entry: ZoneEntry, policy: Policy) -> Sequence[bytes]:
-        """Give the DS of the zone's keys, for the validator: keys made only now would say nothing.
+    def _find_trust(self, entry: ZoneEntry, policy: Policy, zone: Zone) -> Trust:
+        """Say what the validator is to expect of the published version: keys made only now would say nothing.
 
         Raises:
             SigningImpossible: They cannot be had.
@@ -181,7 +200,8 @@ class ZoneWorkshop:
             raise SigningImpossible(f"no keys for zone {entry.text}: {error}") from error
         if not has_keys:
             raise SigningImpossible(f"no keys for zone {entry.text}: it has none in the database")
-        return self.get_keys(entry, policy, None).ds
+        keys = self.get_keys(entry, policy, zone)
+        return Trust(keys.ds, keys.unpublished)
 
     def _open_key_store(self) -> ZoneKeyStore:
         with self._lock:
@@ -190,6 +210,19 @@ class ZoneWorkshop:
                 scope = Scope(custody.platform.organisation, custody.platform.region)
                 self._key_store = ZoneKeyStore(custody.engine, custody.kms, scope, self._clock)
             return self._key_store
+
+    def open_timetable_keys(self) -> TimetableKeys:
+        """Give the keys of zones by the names of their timetables.
+
+        Raises:
+            CustodyUnavailable: The database is not open.
+        """
+        store = self._open_key_store()
+        with self._lock:
+            if self._timetable_keys is None:
+                custody = self._holder.custody
+                self._timetable_keys = TimetableKeys(store, custody.engine, custody.kms)
+            return self._timetable_keys
 
     def open_key_set_signatures(self) -> KeySetSignatures:
         """Give the signatures of key sets that were made ahead.
@@ -202,9 +235,9 @@ class ZoneWorkshop:
     def forget_keys(self) -> None:
         """Drop all keys from memory, as sealing asks for."""
         with self._lock:
-            key_store = self._key_store
-        if key_store is not None:
-            key_store.forget_loaded()
+            stores = [store for store in (self._key_store, self._timetable_keys) if store is not None]
+        for store in stores:
+            store.forget_loaded()
 
     # The clock
 
@@ -356,8 +389,8 @@ class _Signer:
 
     def find_due(self, published: Zone, unsigned: Zone) -> int | None:
         """Say when the published version must be signed again; None for now, for other keys or policy."""
-        policy = self._resolve(unsigned)
         keys = self._workshop.get_keys(self._entry, self._policy, published)
+        policy = self._resolve(unsigned, keys)
         now = self._workshop.clock.now()
         additions = self._workshop.find_additions(self._entry.name)
         state = self._find_state(published, keys, policy)
@@ -380,6 +413,10 @@ class _Signer:
             return None
         if list_signals(again) != list_signals(published):
             return None
+        if {signature[2] for signature in published.names[published.origin][rt.SOA].signatures} != {
+            key.algorithm for key in keys.key_set.zsks
+        }:
+            return None  # an algorithm comes or goes: its signatures come before its keys, and go after them
         self._remember(unsigned, published, keys, policy, additions)
         return find_next_due(published, policy, now)
 
@@ -401,8 +438,8 @@ class _Signer:
         self, unsigned: Zone, previous: Zone | None, serial: Serial, progress: Callable[[int, int], None]
     ) -> SignedVersion:
         """Sign a version, keeping every signature of the previous one that is still good."""
-        policy = self._resolve(unsigned)
         keys = self._workshop.get_keys(self._entry, self._policy, previous)
+        policy = self._resolve(unsigned, keys, serial)
         now = self._workshop.read_signing_time()
         state = self._find_state(previous, keys, policy)
         try:
@@ -465,7 +502,9 @@ class _Signer:
         new = update.complete(part)
         self._states = (new, state)
         following = new.times.find_next_due(policy.refresh_margin_seconds, now)
-        return SignedVersion(new.zone, keys.ds, count, following, problem=problem)
+        return SignedVersion(
+            new.zone, keys.ds, count, following, problem=problem, unpublished=keys.unpublished
+        )
 
     def _sign_whole(
         self,
@@ -496,12 +535,16 @@ class _Signer:
         self._remember(unsigned, zone, keys, policy, additions)
         if before is not None:
             self._states += (before,)
-        return SignedVersion(zone, keys.ds, count, find_next_due(zone, policy, now), problem=problem)
+        due = find_next_due(zone, policy, now)
+        return SignedVersion(zone, keys.ds, count, due, problem=problem, unpublished=keys.unpublished)
 
-    def _resolve(self, unsigned: Zone) -> SigningPolicy:
-        policy = self._policy
+    def _resolve(self, unsigned: Zone, keys: ZoneKeys, serial: int | None = None) -> SigningPolicy:
+        """Join policy, zone and timetable; `serial` is that of the version to be made, if one is."""
+        policy, ttl = self._policy, self._largest_ttl.find(unsigned)
+        if serial is not None and self._entry.source is Source.FILE:
+            self._workshop.rollovers.open(self._entry).note_ttl(serial, ttl)
         try:
-            times = resolve_times(policy, find_soa_expire(unsigned), self._largest_ttl.find(unsigned))
+            times = resolve_times(policy, find_soa_expire(unsigned), ttl)
         except ImpossiblePolicy as error:
             raise SigningImpossible(
                 f"policy {self._entry.policy!r} is impossible for zone {self._entry.text}: {error}"
@@ -513,7 +556,7 @@ class _Signer:
             validity_seconds=times.validity,
             refresh_margin_seconds=times.refresh_margin,
             inception_offset_seconds=times.inception_offset,
-            denial=Denial(policy.denial.value),
+            denial=keys.denial or Denial(policy.denial.value),
             dnskey_ttl=policy.dnskey_ttl,
             publish_cds=policy.cds is not CdsPublication.NEVER,
         )

@@ -25,6 +25,7 @@ from signerd.zones.pipeline import (
 )
 from signerd.zones.publication import JournalLimits, Publication
 from signerd.zones.zone_list import ZoneEntry
+from signerd_kms.key import Scope
 
 NOW = 1_800_000_000
 ORIGIN = parse_name("small.test.")
@@ -233,6 +234,16 @@ class PipelineWorld:
         """The database and the KMS."""
         assert self._holder is not None
         return self._holder.custody
+
+    @property
+    def scope(self) -> Scope:
+        """Where the KMS keys of zones are."""
+        return Scope(self.custody.platform.organisation, self.custody.platform.region)
+
+    def change_policy(self, policy: str) -> None:
+        """Restart with other options of the policy."""
+        self.config = _write_config(self.file.parents[1], policy)
+        self.restart()
 
     def list_ds(self) -> Sequence[bytes]:
         """List the DS RDATA of the zone's keys."""

@@ -1,0 +1,222 @@
+"""The tasks that take the steps of the key timetables, and ask the parents of the zones."""
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import trio
+
+from signerd.clock import Clock
+from signerd.delegation.parent_probe import NoPublicParent, ParentNotFound
+from signerd.delegation.parent_view import ServerAnswer
+from signerd.dns.name import Name
+from signerd.dns.zone import Zone
+from signerd.rollover.desk import RolloverDesk
+from signerd.rollover.key_plan import KeyPlan
+from signerd.rollover.probe_times import ProbeTimes
+from signerd.rollover.zone_timetable import RETRY_SECONDS, StepReport
+from signerd.zones.zone_list import Source, ZoneEntry
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SLEEP_SECONDS: Final = 30.0  # the wall clock is looked at this often: it may be set
+_AT_ONCE: Final = 16  # zones whose parents are asked at a time: bounds sockets
+Listener = Callable[[KeyPlan], None]
+
+
+class Probe(Protocol):
+    """Asks all servers of a parent."""
+
+    async def ask(self, zone: Name) -> Sequence[ServerAnswer]:
+        """Give one answer for each server. Raises ParentNotFound."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServedZone:
+    """A zone that is looked after.
+
+    Attributes:
+        entry: The zone.
+        published: The version in service.
+        next_due: When the first of its signatures is due, epoch seconds; None if that is not known.
+    """
+
+    entry: ZoneEntry
+    published: Zone | None
+    next_due: int | None
+
+
+class RolloverCare:
+    """Takes a step for a zone when one is due, when something was published, and when a parent answered."""
+
+    def __init__(
+        self,
+        desk: RolloverDesk,
+        probe: Probe,
+        clock: Clock,
+        times: ProbeTimes,
+        list_zones: Callable[[], Mapping[Name, ServedZone]],
+        sign_anew: Callable[[Name], None],
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        """Do nothing yet.
+
+        Args:
+            desk: The timetables.
+            probe: Asks parents.
+            clock: The clocks.
+            times: How often parents are asked.
+            list_zones: Gives the zones that are served.
+            sign_anew: Told the apex of a zone of which something else is to be published.
+            listeners: Called in the event loop after each step.
+        """
+        self._desk = desk
+        self._probe = probe
+        self._clock = clock
+        self._times = times
+        self._list_zones = list_zones
+        self._sign_anew = sign_anew
+        self._listeners = tuple(listeners)
+        self._news = trio.Event()
+        self._changed: set[Name] = set()
+        self._wakes: dict[Name, int] = {}
+        self._probes: dict[Name, int] = {}
+        self._asking: set[Name] = set()
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._is_told = False
+
+    def wake(self, name: Name) -> None:
+        """Have a step taken for a zone: something was published."""
+        self._changed.add(name)
+        self._news.set()
+
+    def wake_all(self) -> None:
+        """Have a step taken for all zones: the KMS was opened, or the clock was accepted."""
+        for name in self._list_zones():
+            self.wake(name)
+
+    def post(self, report: StepReport) -> None:
+        """Take in what a step gave that a command has led to; callable in any thread."""
+        if self._token is not None:
+            self._token.run_sync_soon(self._take, report)
+
+    async def run(self) -> None:
+        """Look after all zones until cancelled."""
+        self._token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery() as nursery:
+            limiter = trio.CapacityLimiter(_AT_ONCE)
+            while True:
+                self._news = trio.Event()
+                await self.look()
+                self._begin_probes(nursery, limiter)
+                await self._rest()
+
+    async def look(self) -> None:
+        """Take the steps that are due: of the zone whose signatures are due first, first."""
+        zones = {name: zone for name, zone in self._list_zones().items() if zone.entry.source is Source.FILE}
+        self._forget_others(zones)
+        now = self._clock.now()
+        changed, self._changed = self._changed, set()
+        due = [
+            (zone.next_due is None, zone.next_due or 0, name)
+            for name, zone in zones.items()
+            if self._wakes.get(name, 0) <= now
+            or (name in changed and not self._desk.open(zone.entry).is_at_rest(zone.published))
+        ]
+        for _, _, name in sorted(due):
+            await self._step(zones[name])
+
+    def _forget_others(self, zones: Mapping[Name, ServedZone]) -> None:
+        for name in self._wakes.keys() - zones.keys():
+            del self._wakes[name]
+            self._probes.pop(name, None)
+            self._desk.drop(name)
+
+    async def _step(self, zone: ServedZone) -> None:
+        timetable = self._desk.open(zone.entry)
+        report = await trio.to_thread.run_sync(timetable.step, zone.published)
+        if report is None:
+            self._wakes[zone.entry.name] = self._clock.now() + RETRY_SECONDS
+        else:
+            self._take(report)
+
+    def _take(self, report: StepReport) -> None:
+        name = report.zone.name
+        self._wakes[name] = report.look_again_at
+        self._plan_probe(name, report)
+        if report.is_rearranged:
+            self._sign_anew(name)
+        for listener in self._listeners:
+            listener(report.plan)
+        self._news.set()
+
+    async def _rest(self) -> None:
+        now = self._clock.now()
+        moments = [
+            *self._wakes.values(),
+            *(at for name, at in self._probes.items() if name not in self._asking),
+        ]
+        seconds = min([LONGEST_SLEEP_SECONDS, *(max(0.0, moment - now) for moment in moments)])
+        with trio.move_on_after(max(0.05, seconds)):
+            await self._news.wait()
+
+    # Parents
+
+    def _plan_probe(self, name: Name, report: StepReport) -> None:
+        timetable = self._desk.open(report.zone)
+        if not timetable.has_parent:
+            return
+        probed_at, is_found = timetable.find_probe()
+        chance = random.random()  # noqa: S311  # spreads questions over time, nothing secret
+        self._probes[name] = self._times.find_next(
+            report.plan.outcome, probed_at, self._clock.now(), chance, is_found=is_found
+        )
+
+    def _begin_probes(self, nursery: trio.Nursery, limiter: trio.CapacityLimiter) -> None:
+        now = self._clock.now()
+        zones = self._list_zones()
+        for name, at in self._probes.items():
+            if at <= now and name not in self._asking and name in zones:
+                self._asking.add(name)
+                nursery.start_soon(self._ask, zones[name].entry, limiter)
+
+    async def _ask(self, entry: ZoneEntry, limiter: trio.CapacityLimiter) -> None:
+        async with limiter:
+            answers: Sequence[ServerAnswer] = ()
+            problem: str | None = None
+            try:
+                answers = await self._probe.ask(entry.name)
+            except ParentNotFound as error:
+                problem = str(error)
+                self._tell(entry, problem, is_expected=isinstance(error, NoPublicParent))
+            timetable = self._desk.open(entry)
+            is_new = await trio.to_thread.run_sync(timetable.take_in, answers, problem)
+        self._asking.discard(entry.name)
+        self._probes[entry.name] = self._clock.now() + round(
+            self._times.interval
+        )  # the step may ask for less
+        plan = timetable.plan
+        if is_new or plan is None:
+            self.wake(entry.name)
+        else:
+            self._replan(entry, plan)
+
+    def _replan(self, entry: ZoneEntry, plan: KeyPlan) -> None:
+        self._plan_probe(entry.name, StepReport(entry, plan, is_rearranged=False, look_again_at=0))
+        self._news.set()
+
+    def _tell(self, entry: ZoneEntry, problem: str, *, is_expected: bool) -> None:
+        """Say once that parents cannot be found: no way to the Internet is no reason for noise."""
+        if self._is_told or is_expected:
+            logger.debug("zone %s: its parent cannot be asked: %s", entry.text, problem)
+            return
+        self._is_told = True
+        logger.warning(
+            "zone %s: its parent cannot be asked for DS records: %s; of other zones this is not said again. "
+            "Key changes that need the parent wait; dnssec.resolvers and dnssec.parents say whom to ask",
+            entry.text,
+            problem,
+        )

@@ -1,0 +1,283 @@
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, update
+
+from pipeline_world import ORIGIN, Killed
+from rollover_world import NothingCame, RolloverWorld
+from signerd.dns import rdatatype as rt
+from signerd.rollover import zone_timetable
+from signerd.signer.timetable_keys import TimetableKeys
+from signerd.store.zone_tables import zone_signing_keys, zone_timetables
+from signerd.timetable.commands import start_rollover
+from signerd.timetable.state import RolloverKind
+from signerd.zones.pipeline import SigningImpossible
+from signerd_kms.attribution import Attribution
+
+MakeWorld = Callable[..., RolloverWorld]
+DAY = 86400
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Generator[MakeWorld]:
+    made: list[RolloverWorld] = []
+
+    def make(policy: str = "") -> RolloverWorld:
+        made.append(RolloverWorld(tmp_path / str(len(made)), policy=policy))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def settled(make_world: MakeWorld) -> RolloverWorld:
+    """A zone whose keys and DS are everywhere."""
+    world = make_world("zsk_period: never")
+    world.rest()
+    world.give_ds("ksk-1")
+    world.run_until(lambda: "nothing is due" in world.outcome.sentence)
+    return world
+
+
+def forget_timetable(world: RolloverWorld) -> None:
+    """Leave the database as a version without timetables left it."""
+    with world.pipelines.custody.engine.begin() as connection:
+        connection.execute(delete(zone_timetables))
+        connection.execute(update(zone_signing_keys).values(timetable_name=None))
+    world.restart()
+
+
+def start(world: RolloverWorld, kind: RolloverKind) -> None:
+    world.timetable.change(
+        lambda state, policy, now: start_rollover(state, kind, policy, now),
+        world.pipelines.pipeline.state.published,
+    )
+
+
+def test_a_new_zone_is_published_at_once_and_asks_for_its_ds_when_caches_agree(make_world: MakeWorld) -> None:
+    world = make_world()
+    begun = world.now
+    world.work()
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+    assert world.list_served(rt.CDNSKEY) == set()
+    world.rest()
+    assert world.now - begun == 3600 + 3600  # propagation and the TTL of the DNSKEY RRset
+    assert world.list_served(rt.CDNSKEY) == {"ksk-1"}
+    assert "the parent has no DS of ksk-1 yet" in world.outcome.sentence
+
+
+def test_a_zsk_is_replaced_when_it_is_old(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.rest()
+    world.give_ds("ksk-1")
+    begun = world.now
+    world.run_until(lambda: world.names == ["ksk-1", "zsk-3"] and not world.outcome.state.rollovers)
+    assert 90 * DAY < world.now - begun < 110 * DAY
+    assert world.list_served() == {"ksk-1", "zsk-3"}
+    assert world.count_signers() == 1
+
+
+def test_a_ksk_is_replaced_once_all_servers_of_the_parent_have_its_ds(settled: RolloverWorld) -> None:
+    world = settled
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    assert world.list_served() == {"ksk-1", "ksk-3", "zsk-1"}
+    assert world.list_served(rt.CDNSKEY) == {"ksk-3"}
+    both = world.servers["a"]
+    world.give_ds("ksk-3")
+    world.servers["b"] = both
+    world.pipelines.clock.pass_time(30 * DAY)
+    world.work()
+    assert world.list_served() == {"ksk-1", "ksk-3", "zsk-1"}, "one server of the parent has the old DS"
+    world.servers["b"] = world.servers["a"]
+    world.run_until(lambda: not world.outcome.state.rollovers)
+    assert world.list_served() == {"ksk-3", "zsk-1"}
+    assert world.names == ["zsk-1", "ksk-3"]
+    kms, scope = world.pipelines.custody.kms, world.pipelines.scope
+    assert [key.name for key in kms.list_keys(scope)] == ["DNSSEC small.test", "DNSSEC small.test 2"]
+
+
+def test_a_ksk_can_be_a_new_version_of_the_same_key(make_world: MakeWorld) -> None:
+    world = make_world("zsk_period: never, ksk_rollover: new-version")
+    world.rest()
+    world.give_ds("ksk-1")
+    world.work()
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    world.give_ds("ksk-3")
+    world.run_until(lambda: not world.outcome.state.rollovers)
+    assert world.list_served() == {"ksk-3", "zsk-1"}
+    (key,) = world.pipelines.custody.kms.list_keys(world.pipelines.scope)
+    assert key.latest_version == 2
+
+
+@pytest.mark.parametrize("policy", ["key_type: ecdsa-p384", "csk: true", "key_type: rsa-2048, csk: true"])
+def test_a_changed_policy_replaces_all_keys(settled: RolloverWorld, policy: str) -> None:
+    world = settled
+    world.change_policy(f"zsk_period: never, {policy}")
+    role = "csk" if "csk" in policy else "ksk"
+    world.run_until(lambda: f"add the DS record of {role}-3" in world.outcome.sentence)
+    assert world.list_served() >= {"ksk-1", "zsk-1", f"{role}-3"}
+    world.give_ds(f"{role}-3")
+    world.run_until(lambda: not world.outcome.state.rollovers)
+    assert world.list_served() == ({"csk-3"} if role == "csk" else {"ksk-3", "zsk-3"})
+    assert world.count_signers() == 1
+
+
+def test_the_kind_of_denial_changes_with_the_policy(settled: RolloverWorld) -> None:
+    world = settled
+    world.change_policy("zsk_period: never, denial: nsec")
+    world.work()
+    published = world.pipelines.pipeline.state.published
+    assert published is not None
+    assert not published.nsec3
+    assert rt.NSEC in published.names[ORIGIN]
+
+
+def test_a_restart_at_every_moment_changes_nothing(settled: RolloverWorld) -> None:
+    world = settled
+    start(world, RolloverKind.KSK)
+    start(world, RolloverKind.ZSK)
+
+    def restart() -> bool:
+        world.restart()
+        return False
+
+    with pytest.raises(NothingCame):
+        world.run_until(restart, most=60)
+    world.give_ds("ksk-3")
+    world.run_until(lambda: restart() or not world.list_rollovers(), most=600)
+    assert world.list_served() == {"ksk-3", "zsk-4"}
+    assert world.count_signers() == 1
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_a_crash_at_the_making_of_a_key_leaves_one_key(
+    settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch, is_made: bool
+) -> None:
+    world = settled
+    make = TimetableKeys.make
+
+    def crash(self: TimetableKeys, *arguments: object) -> None:
+        if is_made:
+            make(self, *arguments)  # type: ignore[arg-type]
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TimetableKeys, "make", crash)
+        with pytest.raises(Killed):
+            start(world, RolloverKind.ZSK)
+    world.restart()
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.names == ["ksk-1", "zsk-3"]
+
+
+def test_a_crash_before_an_old_key_is_given_up_does_not_keep_it(
+    settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = settled
+
+    def crash(self: TimetableKeys, key: object) -> None:
+        raise Killed
+
+    start(world, RolloverKind.ZSK)
+    with monkeypatch.context() as patch:
+        patch.setattr(TimetableKeys, "forget", crash)
+        with pytest.raises(Killed):
+            world.run_until(lambda: False)
+    assert world.names == ["ksk-1", "zsk-1", "zsk-3"]
+    world.restart()
+    world.work()
+    assert world.names == ["ksk-1", "zsk-3"]
+
+
+def test_nothing_is_carried_out_that_was_not_stored(
+    settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = settled
+
+    def crash(*arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zone_timetable, "write_record", crash)
+        with pytest.raises(Killed):
+            start(world, RolloverKind.ZSK)
+    assert world.names == ["ksk-1", "zsk-1"]
+    assert not world.list_rollovers()
+
+
+def test_a_key_that_is_disabled_stops_the_timetable_until_it_is_back(settled: RolloverWorld) -> None:
+    world = settled
+    kms, scope = world.pipelines.custody.kms, world.pipelines.scope
+    (key,) = kms.list_keys(scope)
+    kms.disable(scope, key.identity, by=Attribution("someone"))
+    start(world, RolloverKind.ZSK)
+    assert world.outcome.problem == "key ksk-1 is missing or unusable; restore it in the KMS"
+    world.pipelines.clock.pass_time(DAY)
+    world.work()
+    assert "zsk-3" not in world.list_served()
+    kms.enable(scope, key.identity, by=Attribution("someone"))
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.list_served() == {"ksk-1", "zsk-3"}
+
+
+def test_no_step_is_taken_while_the_clock_is_not_believed(settled: RolloverWorld) -> None:
+    world = settled
+    start(world, RolloverKind.ZSK)
+    world.work()
+    (wait,) = world.outcome.waits
+    assert wait.until is not None
+    left = wait.until - world.now
+    world.pipelines.clock.step(10 * DAY)
+    assert world.step() is None
+    world.pipelines.workshop.accept_clock()
+    report = world.step()
+    assert report is not None
+    assert report.plan.outcome.clock_step == 10 * DAY
+    (wait,) = report.plan.outcome.waits
+    assert wait.until is not None
+    assert wait.until - world.now == left
+
+
+def test_keys_that_have_long_been_served_are_taken_over_as_they_are(settled: RolloverWorld) -> None:
+    world = settled
+    before = world.list_served()
+    dnskeys = [dnskey for _, dnskey in world.list_stored()]
+    forget_timetable(world)
+    world.work()
+    state = world.outcome.state
+    assert not state.rollovers
+    assert all(key.dnskey.is_everywhere for key in state.keys)
+    assert state.may_have_ds
+    assert world.list_served() == before
+    assert [dnskey for _, dnskey in world.list_stored()] == dnskeys
+    start(world, RolloverKind.ZSK)
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.list_served() == {"ksk-1", "zsk-2"}
+
+
+def test_keys_that_were_just_made_are_taken_over_as_published_just_now(make_world: MakeWorld) -> None:
+    world = make_world()
+    world.work()
+    world.pipelines.clock.pass_time(1800)
+    forget_timetable(world)
+    begun = world.now
+    world.rest()
+    assert world.now - begun == 3600 + 3600
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+
+
+def test_a_database_that_is_older_than_the_published_keys_signs_nothing(settled: RolloverWorld) -> None:
+    world = settled
+    old = world.copy_database()
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    world.give_ds("ksk-3")
+    world.run_until(lambda: not world.list_rollovers())
+    world.put_back_database(old)
+    with pytest.raises(SigningImpossible, match="put back the database"):
+        world.publish()

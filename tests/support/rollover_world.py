@@ -1,0 +1,195 @@
+"""One zone with its key timetable, pipeline and parent, in a time that passes when told to."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline_world import ORIGIN, PipelineWorld
+from signerd.config.state_directory import StateDirectory
+from signerd.delegation.parent_view import ServerAnswer
+from signerd.dns import rdatatype as rt
+from signerd.dnssec.ds import make_ds_set
+from signerd.dnssec.key import DnsKey
+from signerd.rollover.timetable_record import read_record
+from signerd.rollover.zone_timetable import StepReport, ZoneTimetable
+from signerd.timetable.state import Rollover
+from signerd.timetable.timetable import Outcome
+from signerd.validator.zone_validation import validate
+
+ZONE_TEXT = """$ORIGIN small.test.
+$TTL 600
+@ SOA ns1 hostmaster 1 3600 900 86400 300
+@ NS ns1
+ns1 A 192.0.2.1
+www A 192.0.2.2
+txt TXT "something"
+"""
+DS_TTL = 3600
+_MOST_MOMENTS = 3000
+
+
+class NothingCame(AssertionError):
+    """What was waited for did not happen."""
+
+
+class RolloverWorld:
+    """What the daemon does for a zone, one thing after the other.
+
+    Every version that is published is also validated here, against the DS records that the parent has.
+    """
+
+    def __init__(self, folder: Path, *, policy: str = "") -> None:
+        self.pipelines = PipelineWorld(folder, policy=policy)
+        self.pipelines.file.write_text(ZONE_TEXT)
+        self.servers: dict[str, frozenset[bytes] | None] = {"a": frozenset(), "b": frozenset()}
+        self.sentences: list[str] = []
+        self.is_parent_known = True
+
+    @property
+    def timetable(self) -> ZoneTimetable:
+        """The timetable of the zone, as this run of the process has it."""
+        return self.pipelines.workshop.rollovers.open(self.pipelines.pipeline.entry)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the last step gave."""
+        assert self.timetable.plan is not None
+        return self.timetable.plan.outcome
+
+    @property
+    def now(self) -> int:
+        """The time."""
+        return self.pipelines.clock.now()
+
+    def publish(self) -> bool:
+        """Bring the zone up to date, as its keeper does."""
+        return self.pipelines.pipeline.advance(read_file=True)
+
+    def ask_parent(self) -> bool:
+        """Let the timetable hear what the parent says now."""
+        if not self.is_parent_known:
+            return self.timetable.take_in((), "no name servers")
+        return self.timetable.take_in(
+            [ServerAnswer(name, self.now, ds, DS_TTL if ds else 0) for name, ds in self.servers.items()], None
+        )
+
+    def step(self) -> StepReport | None:
+        """Take one step."""
+        report = self.timetable.step(self.pipelines.pipeline.state.published)
+        if report is not None and report.plan.outcome.sentence not in self.sentences[-1:]:
+            self.sentences.append(report.plan.outcome.sentence)
+        return report
+
+    def work(self) -> int:
+        """Do all that can be done now; give the next moment when there is something to do."""
+        while True:
+            is_published = self.publish()
+            self.check()
+            self.ask_parent()
+            report = self.step()
+            if not is_published and (report is None or not report.is_rearranged):
+                break
+        due = self.pipelines.pipeline.state.next_due
+        moments = [self.now + 86400] if report is None else [report.look_again_at]
+        return max(self.now + 1, min([*moments, *([due] if due is not None else [])]))
+
+    def check(self) -> None:
+        """Check that what is served is valid by each DS set of the parent."""
+        published = self.pipelines.pipeline.state.published
+        assert published is not None
+        for ds in self.servers.values():
+            if ds:
+                keys = self.timetable.load_keys(published)
+                report = validate(published, ds=sorted(ds), unpublished=keys.unpublished, now=self.now)
+                assert report.is_accepted, [str(finding) for finding in report.findings]
+
+    def run_until(self, condition: Callable[[], bool | None], most: int = _MOST_MOMENTS) -> None:
+        """Let time pass until something is so, for so many moments at most."""
+        for _ in range(most):
+            following = self.work()
+            if condition():
+                return
+            self.pipelines.clock.pass_time(following - self.now)
+        raise NothingCame("\n".join(self.sentences))
+
+    def rest(self) -> None:
+        """Let time pass until nothing of the keys is under way but what the parent has to do."""
+        self.run_until(
+            lambda: (
+                not self.outcome.state.rollovers
+                and all(key.dnskey.is_everywhere for key in self.outcome.state.keys)
+            )
+        )
+
+    def restart(self) -> None:
+        """Begin again with what is on the disk."""
+        self.pipelines.restart()
+
+    def change_policy(self, policy: str) -> None:
+        """Restart with other options of the policy."""
+        self.pipelines.change_policy(policy)
+
+    def list_rollovers(self) -> Sequence[Rollover]:
+        """List the rollovers that are under way, as they are stored."""
+        record = read_record(self.pipelines.custody.engine, ORIGIN)
+        assert record is not None
+        return record.state.rollovers
+
+    def copy_database(self) -> bytes:
+        """Take a copy of the database."""
+        self.pipelines.close()
+        copy = self._database.read_bytes()
+        self.restart()
+        return copy
+
+    def put_back_database(self, copy: bytes) -> None:
+        """Restart with a copy of the database, and without the checkpoints that would give it away."""
+        self.pipelines.close()
+        self.pipelines.config.checkpoint_file.unlink(missing_ok=True)
+        self._database.write_bytes(copy)
+        self.restart()
+
+    @property
+    def _database(self) -> Path:
+        return StateDirectory(self.pipelines.config.state_directory).database
+
+    def give_ds(self, *names: str) -> None:
+        """Have the parent carry out what is asked for: DS records of these keys, and no others."""
+        wanted = frozenset(
+            ds for key in self.list_stored() if key[0] in names for ds in make_ds_set(ORIGIN, key[1])
+        )
+        self.servers = dict.fromkeys(self.servers, wanted)
+
+    def list_stored(self) -> Sequence[tuple[str, DnsKey]]:
+        """List name and DNSKEY of the keys that the zone has."""
+        keys = self.pipelines.workshop.open_timetable_keys().list_keys(ORIGIN)
+        return [(key.name or "", key.dnskey) for key in keys]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the keys that the zone has."""
+        return [name for name, _ in self.list_stored()]
+
+    def list_served(self, rdatatype: int = rt.DNSKEY) -> set[str]:
+        """Name the keys whose DNSKEY or CDNSKEY records are served."""
+        published = self.pipelines.pipeline.state.published
+        assert published is not None
+        rrset = published.names[ORIGIN].get(rdatatype)
+        known = {key.rdata: name for name, key in self.list_stored()}
+        return {known[rdata] for rdata in rrset.rdatas} if rrset else set()
+
+    def count_signers(self) -> int:
+        """Count the keys that have signatures over data."""
+        published = self.pipelines.pipeline.state.published
+        assert published is not None
+        return len(
+            {
+                signature[16:18]
+                for rrset in published.iterate_rrsets()
+                for signature in rrset.signatures
+                if rrset.type not in (rt.DNSKEY, rt.CDS, rt.CDNSKEY)
+            }
+        )
+
+    def close(self) -> None:
+        """End all."""
+        self.pipelines.close()
