@@ -286,7 +286,12 @@ class JournalWriter:
         self._path = path
         self._header = header
         self._records = records
+        self._places = self._find_places()
         self._files = files
+
+    def _find_places(self) -> dict[Serial, int]:
+        """Give for each version how many records lead to it: a journal may have tens of thousands."""
+        return {serial: place for place, serial in reversed([*enumerate(self.serials)])}
 
     @classmethod
     def create(
@@ -337,14 +342,24 @@ class JournalWriter:
         """The serials of all versions it knows, oldest first."""
         return [self._header.base_serial, *(record.new_serial for record in self._records)]
 
+    def has_version(self, serial: Serial) -> bool:
+        """Say if it knows the version with a serial."""
+        return serial in self._places
+
     def count_octets_since(self, serial: Serial) -> int:
         """Say how long the records after a version are.
 
         Raises:
             ValueError: No version here has the serial.
         """
-        index = self.serials.index(serial)
+        index = self._find_place(serial)
         return self.end - (self._records[index].start if index < len(self._records) else self.end)
+
+    def _find_place(self, serial: Serial) -> int:
+        place = self._places.get(serial)
+        if place is None:
+            raise ValueError(f"no version {serial}")
+        return place
 
     def find_base(self, octets: int) -> Serial:
         """Give the oldest version after which the records are no longer than this."""
@@ -362,7 +377,7 @@ class JournalWriter:
             CorruptJournal: The file has lost records that were in it.
             ValueError: The difference does not start from the last serial, or its new serial is here already.
         """
-        if difference.old_serial != self.last_serial or difference.new_serial in self.serials:
+        if difference.old_serial != self.last_serial or self.has_version(difference.new_serial):
             raise ValueError(
                 f"{difference.old_serial} to {difference.new_serial} cannot follow {self.last_serial}"
             )
@@ -393,6 +408,7 @@ class JournalWriter:
                 record[-CHAIN_OCTETS:],
             )
         )
+        self._places[difference.new_serial] = len(self._records)
 
     def trim(self) -> None:
         """Cut off, durably, what stands behind the last good record: an append that did not succeed.
@@ -420,7 +436,7 @@ class JournalWriter:
             OSError: See `replace_file`; open the journal anew.
             CorruptJournal: The file has changed under this writer.
         """
-        index = self.serials.index(serial)
+        index = self._find_place(serial)
         if index == 0:
             return
         base = self._records[index - 1]
@@ -432,3 +448,4 @@ class JournalWriter:
         replace_file(self._path, [header.encode(), data[base.end :]], self._files)
         self._header = header
         self._records = kept.records
+        self._places = self._find_places()

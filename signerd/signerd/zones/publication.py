@@ -243,7 +243,7 @@ class Publication:
             if not snapshots or snapshots[0].serial != previous.serial:
                 return None
             journal = self._start_journal(previous.serial)
-        if new.serial in journal.serials or any(new.serial == snapshot.serial for snapshot in snapshots):
+        if journal.has_version(new.serial) or any(new.serial == snapshot.serial for snapshot in snapshots):
             # The serial went round once. Let no file be left in which it means another version.
             if snapshots[0].serial != previous.serial:
                 snapshot = self._name_snapshot(previous)
@@ -263,7 +263,7 @@ class Publication:
         """Write a snapshot if the journal is long, and drop what no longer serves anyone."""
         newest = next(iter(list_snapshots(self._directory)), None)
         limits = self.limits
-        is_connected = newest is not None and newest.serial in journal.serials
+        is_connected = newest is not None and journal.has_version(newest.serial)
         if newest is not None and is_connected:
             allowed = max(limits.floor_octets, int(limits.ratio * newest.path.stat().st_size))
             if journal.count_octets_since(newest.serial) <= min(allowed, limits.max_octets):
