@@ -81,6 +81,12 @@ class ExportNotAllowed(KmsError):
     code = "kms.export_not_allowed"
 
 
+class ExportNotApproved(KmsError):
+    """Exports need the approval of a second person here, and there is none."""
+
+    code = "kms.export_not_approved"
+
+
 class RotationNotAllowed(KmsError):
     """The key was imported without leave to rotate it."""
 

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Mapping
 
+from sqlalchemy import Connection
+
 from signerd_kms.attribution import Attribution
 from signerd_kms.authentication_code import Mac, MacVerdict, VerifyMac
 from signerd_kms.custodian import Custodian
 from signerd_kms.encryption import DataKey, Decrypt, Decrypted, Encrypt, MakeDataKey, Rewrap
 from signerd_kms.errors import InvalidRequest
 from signerd_kms.export import Export, ExportedKey
+from signerd_kms.export_approval import ExportApprovals, use_up_approval
 from signerd_kms.hash_name import HashName
 from signerd_kms.key import NO_TEXTS, KeyIdentity, Scope
 from signerd_kms.key_use import KeyUse
@@ -23,8 +26,9 @@ MAX_RANDOM = 4096  # octets in one call
 class KeyOperations:
     """Calls that use one key once. `KeyUse.use` says what they raise in common."""
 
-    def __init__(self, custodian: Custodian, use: KeyUse) -> None:
+    def __init__(self, custodian: Custodian, use: KeyUse, approvals: ExportApprovals) -> None:
         self._custodian = custodian
+        self._approvals = approvals
         self._use = use
 
     def encrypt(
@@ -146,14 +150,38 @@ class KeyOperations:
         return self._use.use(scope, identity, VerifyMac(data, mac, hash_name), by=by)
 
     def export(
-        self, scope: Scope, identity: KeyIdentity, *, by: Attribution, version: int | None = None
+        self,
+        scope: Scope,
+        identity: KeyIdentity,
+        *,
+        by: Attribution,
+        version: int | None = None,
+        needs_approval: bool = False,
     ) -> ExportedKey:
         """Give key material out.
 
+        Args:
+            scope: Where the key lives.
+            identity: The key.
+            by: Who asks.
+            version: The newest if None.
+            needs_approval: Only if another person has approved; the approval is used up.
+
         Raises:
             ExportNotAllowed: The key was not made exportable.
+            ExportNotApproved: There is no approval.
         """
-        return self._use.use(scope, identity, Export(version), by=by)
+        approval = self._approvals.find_approval(scope, identity, by) if needs_approval else None
+        use = Export(version, needs_approval, approval)
+        if approval is None:
+            return self._use.use(scope, identity, use, by=by)
+        found = approval
+
+        def store(connection: Connection, made: ExportedKey) -> ExportedKey:
+            use_up_approval(connection, scope, found)
+            return made
+
+        return self._use.use_and_store(scope, identity, use, store, by=by)
 
     def random(self, scope: Scope, octets: int, *, by: Attribution) -> bytes:
         """Give random octets; audited.

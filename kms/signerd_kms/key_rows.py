@@ -32,7 +32,7 @@ from signerd_kms.key import (
     encode_operations,
 )
 from signerd_kms.name_form import unify_name
-from signerd_kms.schema import key_versions, keys, tombstones, zone_bindings
+from signerd_kms.schema import export_approvals, key_versions, keys, tombstones, zone_bindings
 from signerd_kms.wrapping import WrappedKey
 
 AnyRow = Row[*tuple[object, ...]]
@@ -309,11 +309,9 @@ def destroy_key(connection: Connection, key: Key, now: int) -> None:
     )
     connection.execute(update(key_versions).where(*of_key).values(wrapped=None, fingerprint=None))
     connection.execute(delete(key_versions).where(*of_key))
-    connection.execute(
-        delete(zone_bindings).where(
-            zone_bindings.c.organisation == key.scope.organisation, zone_bindings.c.identity == key.identity
-        )
-    )
+    for table in (zone_bindings, export_approvals):
+        of_table = (table.c.organisation == key.scope.organisation, table.c.identity == key.identity)
+        connection.execute(delete(table).where(*of_table))
     connection.execute(delete(keys).where(*_in_scope(key.scope), keys.c.identity == key.identity))
 
 

@@ -11,6 +11,7 @@ from signerd_kms.clock import Clock
 from signerd_kms.custodian import Custodian
 from signerd_kms.data_keys import DataKeys
 from signerd_kms.errors import AlreadyInitialised
+from signerd_kms.export_approval import ExportApprovals
 from signerd_kms.kek_rotation import KekRotation
 from signerd_kms.key import KeyIdentity
 from signerd_kms.key_import import KeyImport
@@ -89,7 +90,10 @@ class Kms:
         self.use_all = use.use_all
         self.use_and_store = use.use_and_store
 
-        operations = KeyOperations(self.custodian, use)
+        approvals = ExportApprovals(self.custodian)
+        self.approve_export = approvals.approve_export
+
+        operations = KeyOperations(self.custodian, use, approvals)
         self.encrypt = operations.encrypt
         self.decrypt = operations.decrypt
         self.rewrap = operations.rewrap

@@ -194,6 +194,18 @@ creations = Table(  # outcomes by idempotency key, so that a retry finds what it
     Column("created_at", BigInteger, nullable=False),
 )
 
+export_approvals = Table(  # each for one export by one person
+    "kms_export_approvals",
+    metadata,
+    Column("organisation", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),
+    Column("actor", Text, primary_key=True),
+    Column("approved_by", Text, nullable=False),
+    Column("approved_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["organisation", "identity"], ["kms_keys.organisation", "kms_keys.identity"]),
+)
+
 zone_bindings = Table(  # for which zones a key may sign
     "kms_zone_bindings",
     metadata,

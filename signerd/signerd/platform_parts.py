@@ -107,7 +107,12 @@ class PlatformParts:
     def open_kms(self) -> KmsBackend:
         """Give what the KMS's calls work with."""
         custody = self._open_custody()
-        return KmsBackend(custody.kms, custody.store, is_sha1_import_allowed=self._options.import_sha1)
+        return KmsBackend(
+            custody.kms,
+            custody.store,
+            is_sha1_import_allowed=self._options.import_sha1,
+            needs_export_approval=self._options.export_approval,
+        )
 
     def open_secrets(self) -> SecretsBackend:
         """Give what the calls on secrets work with."""

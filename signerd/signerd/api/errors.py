@@ -140,6 +140,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     kms.ImportFailed: 400,
     kms.KeyMaterialKnown: 409,
     kms.ExportNotAllowed: 400,
+    kms.ExportNotApproved: 403,
     kms.RotationNotAllowed: 400,
     kms.KeyChanged: 412,
     kms.RepeatedDifferently: 409,

@@ -28,11 +28,13 @@ class KmsBackend:
         kms: Keys and their use.
         store: The platform's database, which knows the regions.
         is_sha1_import_allowed: Whether imports may be wrapped with SHA-1 inside OAEP.
+        needs_export_approval: Whether a second person must approve each export.
     """
 
     kms: Kms
     store: PlatformStore
     is_sha1_import_allowed: bool = False
+    needs_export_approval: bool = False
 
 
 OpenKms = Callable[[], KmsBackend]

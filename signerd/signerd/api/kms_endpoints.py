@@ -2,6 +2,7 @@
 
 from signerd.api.kms_backend import OpenKms
 from signerd.api.kms_encryption import list_encryption_endpoints
+from signerd.api.kms_export import list_export_endpoints
 from signerd.api.kms_keys import list_key_endpoints
 from signerd.api.kms_signing import list_signing_endpoints
 from signerd.api.route import Endpoint
@@ -13,4 +14,5 @@ def list_kms_endpoints(open_kms: OpenKms) -> list[Endpoint]:
         *list_key_endpoints(open_kms),
         *list_encryption_endpoints(open_kms),
         *list_signing_endpoints(open_kms),
+        *list_export_endpoints(open_kms),
     ]

@@ -1,4 +1,4 @@
-"""`/v1/kms/{region}/keys/{key}/sign`, `verify`, `hmac`, `verify-hmac`, `public-key`, `export`."""
+"""`/v1/kms/{region}/keys/{key}/sign`, `verify`, `hmac`, `verify-hmac`, `public-key`."""
 
 import logging
 from enum import StrEnum
@@ -226,19 +226,6 @@ class PublicKeysBody(WireModel):
     keys: dict[str, str]
 
 
-class ExportRequest(WireModel):
-    """Which version; the newest if it is missing."""
-
-    key_version: str | None = None
-
-
-class ExportBody(WireModel):
-    """Base64 of a symmetric or HMAC key, or PKCS#8 as PEM."""
-
-    key_material: str
-    key_version: str
-
-
 def _read_hash(text: str | None) -> HashName | None:
     return parse_hash_name(text) if text else None
 
@@ -294,17 +281,6 @@ def list_signing_endpoints(open_kms: OpenKms) -> list[Endpoint]:
         found = place.kms.public_keys(place.scope, key.identity, by=call.attribution, version=version)
         return Reply(body={"keys": {str(number): _encode_pem(spki) for number, spki in found.items()}})
 
-    def export(call: Call) -> Reply:
-        place = find_place(open_kms, call)
-        key = find_key(place, call, "export")
-        version = read_version(call.read(ExportRequest).key_version)
-        made = place.kms.export(place.scope, key.identity, by=call.attribution, version=version)
-        # rare, and worth looking into at once: the audit has it too, but nobody reads that all day
-        logger.warning(
-            "key %s version %d was exported by %s", key.identity, made.version, call.principal.actor
-        )
-        return Reply(body={"keyMaterial": made.text, "keyVersion": str(made.version)})
-
     def make(
         name: str,
         call: KeyCall[SignRequest, SignItem, VersionedOctets]
@@ -345,19 +321,6 @@ def list_signing_endpoints(open_kms: OpenKms) -> list[Endpoint]:
             resource_type=KMS_KEY,
             response=PublicKeysBody,
             statuses=statuses,
-        ),
-        Endpoint(
-            "POST",
-            f"{ONE}/export",
-            export,
-            "kms:Export",
-            "Give key material out",
-            gates=GATES,
-            resource_type=KMS_KEY,
-            request=ExportRequest,
-            response=ExportBody,
-            statuses=statuses,
-            is_expensive=True,
         ),
     ]
 

@@ -185,6 +185,7 @@ class Kms(Section):
 
     care_interval: Annotated[Interval, Field(ge=1, le=86400)] = 3600.0
     import_sha1: bool = False
+    export_approval: bool = False
 
 
 class DnssecOrder(StrEnum):
