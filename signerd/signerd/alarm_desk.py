@@ -45,7 +45,7 @@ class AlarmDesk:
         self._config = config
         self._clock = clock
         self._holder = holder
-        self.board = AlarmBoard(clock.now, config.alarms.reminder)
+        self.board = AlarmBoard(clock.now, config.alarms.reminder, config.alarms.make_filter())
         self.note_plan = RolloverListener(self.board, clock.now)
         """Told of each step of the timetable of a zone's keys, in the event loop."""
         self._webhooks = WebhookDesk(

@@ -196,6 +196,7 @@ class Daemon:
             self._dnssec.probe_times,
             self._list_looked_after,
             self._sign_anew,
+            (self._alarms.note_plan,),
         )
         self._workshop.find_published = self._find_published
         self._workshop.on_step = self._rollover_care.post

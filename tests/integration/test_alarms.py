@@ -1,6 +1,7 @@
 """Alarms of a whole server: what the operator is told, across a crash."""
 
 import json
+import re
 from pathlib import Path
 from typing import cast
 
@@ -67,4 +68,32 @@ def test_a_sealed_kms_is_an_alarm(tmp_path: Path) -> None:
         assert daemon.run_command("seal").returncode == 0
         daemon.wait_for(lambda report: [a["code"] for a in list_items(report, "alarms")] == ["kms.sealed"])
         assert daemon.run_command("unseal").returncode == 0
+        daemon.wait_for(lambda report: not list_items(report, "alarms"))
+
+
+def test_a_rollover_that_waits_for_the_operator_is_an_alarm_until_it_is_approved(tmp_path: Path) -> None:
+    options = (
+        "policies:\n  default:\n    steps: {make: ask}\n    dnskey_ttl: 1s\n    propagation: 0s\n"
+        "    parent_propagation: 0s\n    parent_lag: 0s\n"
+    )
+    zone = ZONE.replace("$TTL 300", "$TTL 1").replace("86400 300", "86400 1").format(1)
+    with run_daemon(tmp_path, {"small.test.zone": zone}, options) as daemon:
+        # the first keys of a zone take some seconds to be everywhere, and no other rollover begins before
+        daemon.wait_for(
+            lambda _: daemon.run_command("rollover", "start", "zsk", "small.test").returncode == 0
+        )
+        daemon.wait_for(lambda report: bool(list_items(report, "alarms")))
+        [alarm] = list_alarms(daemon)
+        assert (alarm["code"], alarm["zone"]) == ("rollover.operator_must_act", "small.test")
+        waits = re.match(r"zsk rollover ([0-9]+), step make: ", str(alarm["text"]))
+        assert waits is not None, alarm
+        assert "[rollover.begun]" in daemon.log
+
+        daemon.kill_control()
+        daemon.start()
+        daemon.wait_for(lambda report: bool(list_items(report, "alarms")))
+        assert list_alarms(daemon)[0]["since"] == alarm["since"]
+
+        approved = daemon.run_command("rollover", "approve", "small.test", waits[1])
+        assert approved.returncode == 0, approved.stderr
         daemon.wait_for(lambda report: not list_items(report, "alarms"))

@@ -47,15 +47,22 @@ class AlarmBoard:
     stored, and puts it back if that fails.
     """
 
-    def __init__(self, now: Callable[[], int], remind_seconds: int) -> None:
+    def __init__(
+        self,
+        now: Callable[[], int],
+        remind_seconds: int,
+        is_ignored: Callable[[str, str], bool] = lambda _code, _zone: False,
+    ) -> None:
         """Prepare an empty board.
 
         Args:
             now: The wall clock, epoch seconds.
             remind_seconds: People are reminded of an alarm each time it has been on for so long.
+            is_ignored: Says of a code and a zone whether that alarm is no concern.
         """
         self._now = now
         self._remind_seconds = remind_seconds
+        self._is_ignored = is_ignored
         self._lock = threading.Lock()
         self._raised: dict[_Place, dict[str, RaisedAlarm]] = {}
         # of before the restart, until a source speaks
@@ -80,7 +87,7 @@ class AlarmBoard:
         place = (source, zone)
         if not alarms and place not in self._raised and place not in self._remembered:
             return  # nearly all zones, nearly always
-        wanted = _merge(alarms)
+        wanted = _merge([alarm for alarm in alarms if not self._is_ignored(alarm.code, zone)])
         with self._lock:
             before = self._raised.get(place, {})
             after = {code: self._raise(place, before.get(code), alarm) for code, alarm in wanted.items()}

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Self, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
+from signerd.config.alarm_options import Alarms
 from signerd.config.policy import Policy
 from signerd.config.seal_options import SealOptions, find_repeated_seals
 from signerd.config.section import Address, Duration, Interval, Section, Size, Text, impossible
@@ -70,13 +71,6 @@ class RequestRates(Section):
     credential: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     organisation: Annotated[int, Field(ge=1, le=1_000_000)] = 4000
     expensive: Annotated[int, Field(ge=1, le=1_000_000)] = 200
-
-
-class Alarms(Section):
-    """What needs a person, and how often people are reminded of it."""
-
-    reminder: Annotated[Duration, Field(ge=60, le=90 * 86400)] = 86400
-    runway: Annotated[Duration, Field(ge=0, le=90 * 86400)] = 3 * 86400
 
 
 class ClientIdentity(Section):

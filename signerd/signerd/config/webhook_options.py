@@ -1,7 +1,6 @@
 """Options of the webhooks: where events are sent."""
 
 import ipaddress
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -9,25 +8,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from signerd.config.alarm_options import DAY, find_bad_codes
 from signerd.config.section import Duration, Interval, Section, Text, impossible
-from signerd.config.spelling import suggest
 
 StatedPath = Annotated[Path, Field(strict=False)]
-DAY: Final = 86400
 MAX_URL: Final = 2000  # characters
-EVENT_GROUPS: Final = (
-    "clock",
-    "database",
-    "disk",
-    "dnssec",
-    "key",
-    "kms",
-    "rollover",
-    "webhook",
-    "zone",
-)
-"""What the codes of alarms and events begin with, up to the full stop."""
-_PREFIX = re.compile(r"([a-z]+)(\.[a-z_]+)?\.?")
 
 
 class WebhookOptions(Section):
@@ -47,18 +32,7 @@ class WebhookOptions(Section):
     @field_validator("events")
     @classmethod
     def _check_events(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
-        problems: list[tuple[tuple[str | int, ...], str]] = []
-        for index, prefix in enumerate(prefixes):
-            match = _PREFIX.fullmatch(prefix)
-            if match is None:
-                problems.append(
-                    ((index,), f"{prefix!r} is no beginning of a code, such as rollover or kms.sealed")
-                )
-            elif match[1] not in EVENT_GROUPS:
-                problems.append(
-                    ((index,), f"no event begins with {match[1]!r}{suggest(match[1], EVENT_GROUPS)}")
-                )
-        if problems:
+        if problems := find_bad_codes(prefixes):
             raise impossible(problems)
         return prefixes
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from signerd.config.alarm_options import matches
+
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -32,6 +34,4 @@ class Webhook:
 
     def wants(self, code: str) -> bool:
         """Say if an event of a code is for it."""
-        return not self.events or any(
-            code == prefix or code.startswith(f"{prefix.rstrip('.')}.") for prefix in self.events
-        )
+        return not self.events or any(matches(code, beginning) for beginning in self.events)

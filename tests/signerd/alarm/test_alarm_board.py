@@ -7,6 +7,7 @@ import pytest
 
 from signerd.alarm.alarm import MAX_TEXT, Alarm, AlarmEvent, EventKind, RaisedAlarm, format_age
 from signerd.alarm.alarm_board import MAX_PENDING_EVENTS, AlarmBoard
+from signerd.config.alarm_options import Alarms
 
 DAY = 86400
 STRAY = Alarm("dnssec.ds_stray", "the parent's DS 7 points to no key", "the registrar")
@@ -199,6 +200,21 @@ def test_whoever_stores_is_told(board: AlarmBoard) -> None:
     board.update("s", "a.test", [STRAY])
     board.note_event("key.made", "a.test", "a key was made")
     assert len(told) == 2
+
+
+def test_what_the_operator_ignores_is_not_raised_and_ends_if_it_was_on(clock: SettableClock) -> None:
+    ignore = ("disk.low", "dnssec@a.test", "zone.file_refused@B.test.")
+    board = AlarmBoard(clock.now, DAY, Alarms(ignore=ignore).make_filter())
+    board.restore([RaisedAlarm("s", "a.test", STRAY, 1000)])
+    board.update("s", "a.test", [STRAY, Alarm("zone.file_refused", "?")])
+    board.update("s", "b.test", [STRAY, Alarm("zone.file_refused", "?")])
+    board.update("s", "", [Alarm("disk.low", "?"), Alarm("disk.failed", "?")])
+    assert {(raised.zone, raised.alarm.code) for raised in board.list_alarms()} == {
+        ("a.test", "zone.file_refused"),
+        ("b.test", "dnssec.ds_stray"),
+        ("", "disk.failed"),
+    }
+    assert (EventKind.ENDED, "a.test", "dnssec.ds_stray") in kinds(board)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,12 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     ]
 
 
+def test_alarms_to_ignore_are_looked_at_too() -> None:
+    assert explain("alarms:\n  ignore: [dnsec.expired, 'kms.sealed@a.test']\n") == [
+        "f.yaml:2: alarms.ignore[0]: no event begins with 'dnsec'; did you mean 'dnssec'?"
+    ]
+
+
 def test_two_webhooks_of_one_host_need_names() -> None:
     text = "webhooks:\n  - url: https://a.test/1\n  - url: https://a.test/2\n"
     assert explain(text) == ["f.yaml:3: webhooks[1]: has the name 'a.test' of webhooks[0]; state a name"]
