@@ -45,6 +45,7 @@ class Custodian:
         self._changed = threading.Condition()  # guards the three below
         self._hierarchy: KeyHierarchy | None = None
         self._holders: set[object] = set()  # operations under way that hold the hierarchy
+        self._at_sealing: list[Callable[[], None]] = []
         self._state = State.UNINITIALISED if self._read_instance() is None else State.SEALED
 
     @property
@@ -157,6 +158,8 @@ class Custodian:
                 if self._hierarchy is not None:
                     self._hierarchy.close()
                 self._hierarchy = None
+                for drop in self._at_sealing:
+                    drop()
                 self._state = State.SEALED
                 self._changed.notify_all()
             while self._state is State.DRAINING:
@@ -164,6 +167,10 @@ class Custodian:
         if was_unsealed:
             event = AuditEvent(self._store.now(), "kms.seal", True, None)
             self._store.write(lambda connection: self._store.record(connection, event))
+
+    def call_when_sealed(self, drop: Callable[[], None]) -> None:
+        """Have secrets of another part of the KMS dropped with the keys in memory; it must be quick."""
+        self._at_sealing.append(drop)
 
     def derive_key(self, label: Label) -> LiveKey:
         """Derive a key for another part of the program from the root key; the caller closes it.

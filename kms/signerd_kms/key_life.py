@@ -10,9 +10,10 @@ from signerd_kms.creation_record import Once
 from signerd_kms.custodian import Custodian
 from signerd_kms.errors import KeyVersionUnknown, OperationUnsupported
 from signerd_kms.key import NO_TEXTS, Key, KeyIdentity, KeyStatus, KeyType, Scope
-from signerd_kms.key_material import encode_public_key, generate_material, load_material
+from signerd_kms.key_material import encode_public_key, load_material
 from signerd_kms.memory import wipe
 from signerd_kms.new_key import NewKey
+from signerd_kms.ready_keys import ReadyKeys
 from signerd_kms.state import Task
 from signerd_kms.wrapping import LiveKey
 
@@ -20,8 +21,9 @@ from signerd_kms.wrapping import LiveKey
 class KeyLife:
     """Makes keys and reads them."""
 
-    def __init__(self, custodian: Custodian) -> None:
+    def __init__(self, custodian: Custodian, ready: ReadyKeys) -> None:
         self._custodian = custodian
+        self._ready = ready
         self._store = custodian.store
 
     def create_key(
@@ -74,7 +76,7 @@ class KeyLife:
         with self._custodian.unsealed(Task.CREATE) as hierarchy:
             if once is not None and (made := self._find_made(scope, once)) is not None:
                 return made  # before a key is generated, which may take seconds
-            octets = generate_material(key_type)
+            octets = self._ready.take(key_type)
             try:
                 signature.check_key_pair(octets, key_type)
                 public_key = encode_public_key(load_material(octets, key_type, validated=True))

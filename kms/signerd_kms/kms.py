@@ -20,6 +20,7 @@ from signerd_kms.key_operations import KeyOperations
 from signerd_kms.key_status import KeyStatuses
 from signerd_kms.key_use import KeyUse
 from signerd_kms.nonce_budget import NonceBudget
+from signerd_kms.ready_keys import ReadyKeys
 from signerd_kms.root_care import RootCare
 from signerd_kms.rotation import Rotation
 from signerd_kms.seal import Seal
@@ -58,7 +59,9 @@ class Kms:
         self.needs_rewrap = keks.needs_rewrap
         self.rewrap_keys = keks.rewrap
 
-        life = KeyLife(self.custodian)
+        self.ready_keys = ReadyKeys(self.custodian)
+
+        life = KeyLife(self.custodian, self.ready_keys)
         self.create_key = life.create_key
         self.get_key = life.get_key
         self.resolve_key = life.resolve_key
@@ -74,12 +77,12 @@ class Kms:
         self.schedule_deletion = statuses.schedule_deletion
         self.cancel_deletion = statuses.cancel_deletion
 
-        rotation = Rotation(self.custodian)
+        rotation = Rotation(self.custodian, self.ready_keys)
         self.rotate = rotation.rotate
         self.update_rotation = rotation.update_rotation
         self.rotate_due = rotation.rotate_due
 
-        self._wrapping_keys = WrappingKeys(self.custodian)
+        self._wrapping_keys = WrappingKeys(self.custodian, self.ready_keys)
         self.wrapping_public_key = self._wrapping_keys.wrapping_public_key
         self.import_key = KeyImport(self.custodian, self._wrapping_keys).import_key
 

@@ -19,9 +19,10 @@ from signerd_kms.errors import (
 )
 from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyVersion, Scope
 from signerd_kms.key_change import Change, change_key
-from signerd_kms.key_material import encode_public_key, generate_material, load_material
+from signerd_kms.key_material import encode_public_key, load_material
 from signerd_kms.memory import wipe
 from signerd_kms.nonce_budget import ROTATE_AT
+from signerd_kms.ready_keys import ReadyKeys
 from signerd_kms.schema import key_versions, keys
 from signerd_kms.state import Task
 from signerd_kms.wrapping import LiveKey
@@ -30,8 +31,9 @@ from signerd_kms.wrapping import LiveKey
 class Rotation:
     """Gives keys new versions. Nothing is encrypted again: old versions go on decrypting and verifying."""
 
-    def __init__(self, custodian: Custodian) -> None:
+    def __init__(self, custodian: Custodian, ready: ReadyKeys) -> None:
         self._custodian = custodian
+        self._ready = ready
         self._store = custodian.store
 
     def rotate(
@@ -146,7 +148,7 @@ class Rotation:
             with self._store.read() as connection:
                 key = key_rows.read_key(connection, scope, identity)
             # a refusal needs no key, which may take seconds to make; the transaction below records it
-            octets = b"" if _refuse(key) else generate_material(key.key_type)
+            octets = b"" if _refuse(key) else self._ready.take(key.key_type)
             try:
                 if octets:
                     signature.check_key_pair(octets, key.key_type)

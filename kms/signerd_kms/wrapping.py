@@ -50,6 +50,11 @@ class LiveKey:
             raise ValueError("the live key is closed")
         return self._octets
 
+    def release(self) -> bytes:
+        """Hand the secret over: whoever takes it wipes it, and this is closed."""
+        octets, self._octets = self.octets, None
+        return octets
+
     def close(self) -> None:
         """Wipe the secret. Closing again does nothing."""
         octets, self._octets = self._octets, None

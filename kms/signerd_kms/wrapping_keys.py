@@ -10,14 +10,15 @@ from signerd_kms.attribution import NOBODY, Attribution
 from signerd_kms.custodian import Custodian
 from signerd_kms.errors import UnwrapFailed
 from signerd_kms.hierarchy import KeyHierarchy
-from signerd_kms.key import Scope
-from signerd_kms.key_material import RSA_EXPONENT, encode_private_key
+from signerd_kms.key import KeyType, Scope
+from signerd_kms.key_material import encode_public_key, load_material
 from signerd_kms.memory import wipe
+from signerd_kms.ready_keys import ReadyKeys
 from signerd_kms.schema import wrapping_keys
 from signerd_kms.state import Task
 from signerd_kms.wrapping import LiveKey, WrappedKey, unwrap, wrap
 
-WRAPPING_BITS = 4096
+WRAPPING_TYPE = KeyType.RSA_4096
 WRAPPING_ALGORITHM = "RSA-OAEP-SHA256+AES-KWP"
 DAY = 86_400
 LIFETIME_SECONDS = 30 * DAY  # then the next request for the public key makes a new one
@@ -43,8 +44,9 @@ class WrappingPublicKey:
 class WrappingKeys:
     """Makes, gives out and opens wrapping keys."""
 
-    def __init__(self, custodian: Custodian) -> None:
+    def __init__(self, custodian: Custodian, ready: ReadyKeys) -> None:
         self._custodian = custodian
+        self._ready = ready
         self._store = custodian.store
 
     def wrapping_public_key(self, scope: Scope, *, by: Attribution) -> WrappingPublicKey:
@@ -56,8 +58,7 @@ class WrappingKeys:
         with self._custodian.unsealed(Task.CREATE) as hierarchy:
             found = self._find_fresh(scope)
             if found is None:
-                private_key = rsa.generate_private_key(public_exponent=RSA_EXPONENT, key_size=WRAPPING_BITS)
-                self._insert(hierarchy, scope, private_key)
+                self._insert(hierarchy, scope, self._ready.take(WRAPPING_TYPE))
                 found = self._find_fresh(scope)
             assert found is not None  # noqa: S101  # another may have made it, but there is one
             generation, public_key = found
@@ -106,11 +107,8 @@ class WrappingKeys:
         with self._store.read() as connection:
             return _select_fresh(connection, scope, self._store.now())
 
-    def _insert(self, hierarchy: KeyHierarchy, scope: Scope, private_key: rsa.RSAPrivateKey) -> None:
-        octets = encode_private_key(private_key)
-        public_key = private_key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+    def _insert(self, hierarchy: KeyHierarchy, scope: Scope, octets: bytes) -> None:
+        public_key = encode_public_key(load_material(octets, WRAPPING_TYPE, validated=True))
 
         def store(connection: Connection, kek: LiveKey, kek_generation: int) -> None:
             now = self._store.now()

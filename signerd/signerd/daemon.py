@@ -38,6 +38,7 @@ from signerd.log_output import set_up_logging
 from signerd.parent_notice_care import NoticeParts, ParentNoticeCare
 from signerd.platform_parts import make_admin_parts
 from signerd.progress import TerminalProgress
+from signerd.ready_key_care import ReadyKeyCare
 from signerd.rollover.care import RolloverCare, ServedZone
 from signerd.server_figures import FiguresSource
 from signerd.serving_lock import is_served
@@ -227,6 +228,9 @@ class Daemon:
             self._announce_zones,
         )
         self._key_care = KeyCare(lambda: self._holder.custody.kms, clock, config.kms.care_interval)
+        self._ready_key_care = ReadyKeyCare(
+            lambda: self._holder.custody.kms.ready_keys, config.kms.ready_rsa_keys
+        )
         self._admin: ListenAddress | None = None
         self._restored = trio.Event()
         self._work = trio.CapacityLimiter(_count_cores())
@@ -319,6 +323,7 @@ class Daemon:
                 nursery.start_soon(self._keep_events)
                 nursery.start_soon(self._keep_audit)
                 nursery.start_soon(self._key_care.run)
+                nursery.start_soon(self._ready_key_care.run)
                 nursery.start_soon(self._delegation_care.run)
                 nursery.start_soon(self._rollover_care.run)
                 nursery.start_soon(self._reload_on_hangup)

@@ -7,7 +7,13 @@ from typing import Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.alarm.alarm import RaisedAlarm
-from signerd.api.server_metrics import AlarmFigure, ServerFigures, WebhookFigures, ZoneFigures
+from signerd.api.server_metrics import (
+    AlarmFigure,
+    ReadyKeyFigures,
+    ServerFigures,
+    WebhookFigures,
+    ZoneFigures,
+)
 from signerd.clock import Clock
 from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
@@ -70,7 +76,10 @@ class FiguresSource:
                 )
             )
         return ServerFigures(
-            zones, _list_ages(alarms, now), [_count(lane) for lane in self.report_webhooks()]
+            zones,
+            _list_ages(alarms, now),
+            [_count(lane) for lane in self.report_webhooks()],
+            self._count_ready_keys(),
         )
 
     def _find_expiration(self, published: Zone, now: int) -> int | None:
@@ -85,6 +94,16 @@ class FiguresSource:
         found = self.cache.find(published, now)
         self._scans[published.origin] = (ticks, found)
         return found
+
+    def _count_ready_keys(self) -> list[ReadyKeyFigures]:
+        try:
+            found = self.holder.custody.kms.ready_keys.count()
+        except CustodyUnavailable:
+            return []
+        return [
+            ReadyKeyFigures(kind.value, counts.ready, counts.taken, counts.waited)
+            for kind, counts in found.items()
+        ]
 
     def _read_delegations(self) -> dict[str, bool]:
         try:

@@ -11,6 +11,7 @@ from kms_api import ROOT, call, decode, encode, make_key, path_of, refuse
 from openssl import make_private_key, wrap_for_import
 from platform_api import Api, Json, PlatformApi, object_of, text_of
 from signerd_kms import wrapping_keys
+from signerd_kms.key import KeyType
 
 WRAPPING_KEY = "/v1/kms/nl-01/wrapping-key"
 
@@ -19,7 +20,7 @@ WRAPPING_KEY = "/v1/kms/nl-01/wrapping-key"
 def small_wrapping_keys(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrap with 2048 bits: making 4096 takes seconds, and one test does it."""
     if "4096" not in request.node.name:
-        monkeypatch.setattr(wrapping_keys, "WRAPPING_BITS", 2048)
+        monkeypatch.setattr(wrapping_keys, "WRAPPING_TYPE", KeyType.RSA_2048)
 
 
 async def wrap(admin: Api, directory: Path, target: bytes, oaep_hash: str = "sha256") -> str:

@@ -34,7 +34,7 @@ P256 = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-pkeyopt", "
 @pytest.fixture
 def small_wrapping_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrap with 2048 bits: making 4096 takes seconds, and one test does it."""
-    monkeypatch.setattr(wrapping_keys, "WRAPPING_BITS", 2048)
+    monkeypatch.setattr(wrapping_keys, "WRAPPING_TYPE", KeyType.RSA_2048)
 
 
 def read_wrapping_key(kms: Kms, scope: Scope) -> bytes:

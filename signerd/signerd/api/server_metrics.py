@@ -47,12 +47,23 @@ class WebhookFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadyKeyFigures:
+    """RSA keys made ahead, of one type; `taken` and `waited` since the start of the server."""
+
+    key_type: str
+    ready: int
+    taken: int
+    waited: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServerFigures:
     """All of them."""
 
     zones: Sequence[ZoneFigures] = ()
     alarms: Sequence[AlarmFigure] = ()
     webhooks: Sequence[WebhookFigures] = ()
+    ready_keys: Sequence[ReadyKeyFigures] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,7 @@ class ServerCollector(Collector):
             ages.add_metric([alarm.zone, alarm.code], alarm.age_seconds)
         yield ages
         yield from _collect_webhooks(figures.webhooks)
+        yield from _collect_ready_keys(figures.ready_keys)
 
 
 def _collect_zones(zones: Sequence[ZoneFigures]) -> Iterable[Metric]:
@@ -112,6 +124,16 @@ def _collect_webhooks(webhooks: Sequence[WebhookFigures]) -> Iterable[Metric]:
         if webhook.waiting is not None:
             waiting.add_metric([webhook.name], webhook.waiting)
     return (sent, failed, given_up, waiting)
+
+
+def _collect_ready_keys(found: Sequence[ReadyKeyFigures]) -> Iterable[Metric]:
+    ready = _make_gauge("signerd_kms_ready_keys", "RSA keys made ahead", "type")
+    made = _make_counter("signerd_kms_rsa_keys", "RSA keys asked for: ready, or waited for", "type", "source")
+    for figures in found:
+        ready.add_metric([figures.key_type], figures.ready)
+        made.add_metric([figures.key_type, "ready"], figures.taken)
+        made.add_metric([figures.key_type, "waited"], figures.waited)
+    return (ready, made)
 
 
 def _make_gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

@@ -180,6 +180,7 @@ class Kms(Section):
     care_interval: Annotated[Interval, Field(ge=1, le=86400)] = 3600.0
     import_sha1: bool = False
     export_approval: bool = False
+    ready_rsa_keys: Annotated[int, Field(ge=0, le=64)] = 1
 
 
 class DnssecOrder(StrEnum):
