@@ -22,6 +22,7 @@ from signerd.dns.name import Name
 from signerd.dns.serial import Serial
 from signerd.dns.zone import Zone
 from signerd.dnssec.expiration import find_first_expiration, find_next_due
+from signerd.dnssec.key_set import UnusableKeySet
 from signerd.dnssec.nsec3 import HashCollision, NameHashes
 from signerd.dnssec.policy import Denial, SigningPolicy
 from signerd.dnssec.signature_plan import SigningPlan, plan_signatures
@@ -178,9 +179,10 @@ class ZoneWorkshop:
             store = self._open_key_store()
             if entry.source is Source.API:  # which key is its owner's choice
                 keys = store.load(entry.name, announce=self.signing_log.is_announced(entry))
+                keys = self.rollovers.choose_data_keys(entry, keys)
             else:
                 keys = self.rollovers.load_keys(entry, published)
-        except (CustodyUnavailable, KeyUnusable, WrongPrivateKey, KmsError) as error:
+        except (CustodyUnavailable, KeyUnusable, UnusableKeySet, WrongPrivateKey, KmsError) as error:
             raise SigningImpossible(f"no keys for zone {entry.text}: {error}") from error
         except SQLAlchemyError as error:
             reason = getattr(error, "orig", None) or type(error).__name__
@@ -541,7 +543,7 @@ class _Signer:
     def _resolve(self, unsigned: Zone, keys: ZoneKeys, serial: int | None = None) -> SigningPolicy:
         """Join policy, zone and timetable; `serial` is that of the version to be made, if one is."""
         policy, ttl = self._policy, self._largest_ttl.find(unsigned)
-        if serial is not None and self._entry.source is Source.FILE:
+        if serial is not None:
             self._workshop.rollovers.open(self._entry).note_ttl(serial, ttl)
         try:
             times = resolve_times(policy, find_soa_expire(unsigned), ttl)

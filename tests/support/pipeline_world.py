@@ -24,7 +24,7 @@ from signerd.zones.pipeline import (
     ZoneValidator,
 )
 from signerd.zones.publication import JournalLimits, Publication
-from signerd.zones.zone_list import ZoneEntry
+from signerd.zones.zone_list import Source, ZoneEntry
 from signerd_kms.key import Scope
 
 NOW = 1_800_000_000
@@ -128,6 +128,11 @@ class FaultyFiles(FileOperations):
         super().sync_directory(path)
 
 
+class SignAll:
+    def is_signed(self, entry: ZoneEntry) -> bool:
+        return True
+
+
 class FaultySigner:
     def __init__(self, signer: ZoneSigner, find_faults: Callable[[], Faults]) -> None:
         self._signer = signer
@@ -181,14 +186,19 @@ def _write_config(folder: Path, policy: str) -> Config:
 class PipelineWorld:
     """The parts of a daemon that one zone needs, without its event loop; can be restarted."""
 
-    def __init__(self, folder: Path, *, policy: str = "", limits: JournalLimits | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, policy: str = "", limits: JournalLimits | None = None, is_of_api: bool = False
+    ) -> None:
         """Start with a zone that has no file yet.
 
         Args:
             folder: Empty or missing.
             policy: Options of the policy, as in the configuration.
             limits: When snapshots are written.
+            is_of_api: Whether it is one of the API, which never has a file; it is signed with the keys that
+                its rows say.
         """
+        self._is_of_api = is_of_api
         shutil.copytree(_make_template(), folder, dirs_exist_ok=True)
         self.config = _write_config(folder, policy)
         self.clock = FakeClock()
@@ -215,9 +225,11 @@ class PipelineWorld:
             self.on_stage(stage)
 
         self.workshop = ZoneWorkshop(
-            self.config, self.clock, self._holder, record, lambda text, done, total: None, 1
+            self.config, self.clock, self._holder, record, lambda text, done, total: None, 1, dnssec=SignAll()
         )
         entry = ZoneEntry(ORIGIN, self.file)
+        if self._is_of_api:
+            entry = ZoneEntry(ORIGIN, None, source=Source.API, identity="zone-1")
         self.pipeline = ZonePipeline(
             entry,
             Publication(self.directory, self._limits, FaultyFiles(lambda: self.faults.strike())),

@@ -11,9 +11,11 @@ from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey
 from signerd.rollover.timetable_record import read_record
 from signerd.rollover.zone_timetable import StepReport, ZoneTimetable
+from signerd.signer.zone_key_store import ZoneKeyStore
 from signerd.timetable.state import Rollover
 from signerd.timetable.timetable import Outcome
 from signerd.validator.zone_validation import validate
+from signerd.zones.master_file import load_master_file
 
 ZONE_TEXT = """$ORIGIN small.test.
 $TTL 600
@@ -37,9 +39,10 @@ class RolloverWorld:
     Every version that is published is also validated here, against the DS records that the parent has.
     """
 
-    def __init__(self, folder: Path, *, policy: str = "") -> None:
-        self.pipelines = PipelineWorld(folder, policy=policy)
+    def __init__(self, folder: Path, *, policy: str = "", is_of_api: bool = False) -> None:
+        self.pipelines = PipelineWorld(folder, policy=policy, is_of_api=is_of_api)
         self.pipelines.file.write_text(ZONE_TEXT)
+        self._is_of_api = is_of_api
         self.servers: dict[str, frozenset[bytes] | None] = {"a": frozenset(), "b": frozenset()}
         self.sentences: list[str] = []
         self.is_parent_known = True
@@ -62,7 +65,17 @@ class RolloverWorld:
 
     def publish(self) -> bool:
         """Bring the zone up to date, as its keeper does."""
-        return self.pipelines.pipeline.advance(read_file=True)
+        if not self._is_of_api:
+            return self.pipelines.pipeline.advance(read_file=True)
+        loaded = load_master_file(self.pipelines.file, ORIGIN, directory=self.pipelines.file.parent)
+        assert loaded.zone is not None
+        return self.pipelines.pipeline.advance(read_file=False, edit=loaded.zone.names)
+
+    @property
+    def store(self) -> ZoneKeyStore:
+        """The keys, for a zone of the API: somebody else chooses its KSKs."""
+        custody = self.pipelines.custody
+        return ZoneKeyStore(custody.engine, custody.kms, self.pipelines.scope, self.pipelines.clock)
 
     def ask_parent(self) -> bool:
         """Let the timetable hear what the parent says now."""
@@ -98,7 +111,9 @@ class RolloverWorld:
         assert published is not None
         for ds in self.servers.values():
             if ds:
-                keys = self.timetable.load_keys(published)
+                keys = self.pipelines.workshop.get_keys(
+                    self.pipelines.pipeline.entry, self.pipelines.config.policies["default"], published
+                )
                 report = validate(published, ds=sorted(ds), unpublished=keys.unpublished, now=self.now)
                 assert report.is_accepted, [str(finding) for finding in report.findings]
 

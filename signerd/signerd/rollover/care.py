@@ -16,8 +16,8 @@ from signerd.dns.zone import Zone
 from signerd.rollover.desk import RolloverDesk
 from signerd.rollover.key_plan import KeyPlan
 from signerd.rollover.probe_times import ProbeTimes
-from signerd.rollover.zone_timetable import RETRY_SECONDS, StepReport
-from signerd.zones.zone_list import Source, ZoneEntry
+from signerd.rollover.zone_timetable import StepReport
+from signerd.zones.zone_list import ZoneEntry
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class RolloverCare:
 
     async def look(self) -> None:
         """Take the steps that are due: of the zone whose signatures are due first, first."""
-        zones = {name: zone for name, zone in self._list_zones().items() if zone.entry.source is Source.FILE}
+        zones = self._list_zones()
         self._forget_others(zones)
         now = self._clock.now()
         changed, self._changed = self._changed, set()
@@ -139,7 +139,7 @@ class RolloverCare:
         timetable = self._desk.open(zone.entry)
         report = await trio.to_thread.run_sync(timetable.step, zone.published)
         if report is None:
-            self._wakes[zone.entry.name] = self._clock.now() + RETRY_SECONDS
+            self._wakes[zone.entry.name] = self._clock.now() + timetable.retry_seconds
         else:
             self._take(report)
 

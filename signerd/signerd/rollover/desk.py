@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from signerd.config.policy import Policy
 from signerd.dns.name import BadName, Name
 from signerd.dns.zone import Zone
+from signerd.rollover.api_timetable import ApiZoneTimetable
 from signerd.rollover.key_plan import KeyPlan
 from signerd.rollover.zone_timetable import Change, StepReport, TimetableParts, ZoneTimetable
 from signerd.signer.zone_key_store import ZoneKeys
@@ -13,7 +14,7 @@ from signerd.timetable.commands import RolloverRefused, abort_rollover, approve_
 from signerd.timetable.policy import Mode, Step
 from signerd.timetable.rollover_steps import OPERATOR
 from signerd.timetable.state import RolloverKind
-from signerd.zones.zone_list import ZoneEntry, parse_zone_name
+from signerd.zones.zone_list import Source, ZoneEntry, parse_zone_name
 
 
 class RolloverDesk:
@@ -46,7 +47,8 @@ class RolloverDesk:
         with self._lock:
             timetable = self._timetables.get(entry.name)
             if timetable is None or timetable.entry != entry:
-                timetable = ZoneTimetable(entry, self._policies[entry.policy], self._parts)
+                make = ApiZoneTimetable if entry.source is Source.API else ZoneTimetable
+                timetable = make(entry, self._policies[entry.policy], self._parts)
                 self._timetables[entry.name] = timetable
             return timetable
 
@@ -58,6 +60,11 @@ class RolloverDesk:
     def load_keys(self, entry: ZoneEntry, published: Zone | None) -> ZoneKeys:
         """Give the keys of a zone for what is to be published now; see `ZoneTimetable.load_keys`."""
         return self.open(entry).load_keys(published)
+
+    def choose_data_keys(self, entry: ZoneEntry, keys: ZoneKeys) -> ZoneKeys:
+        """Let the ZSKs of a zone of the API do what its timetable says."""
+        timetable = self.open(entry)
+        return timetable.choose_data_keys(keys) if isinstance(timetable, ApiZoneTimetable) else keys
 
     def list_plans(self) -> Sequence[KeyPlan]:
         """Give where the keys of each zone stand, by name."""
@@ -73,6 +80,11 @@ class RolloverDesk:
             RolloverRefused: It cannot be begun now.
         """
         timetable = self._find(zone)
+        if timetable.entry.source is Source.API and kind is not RolloverKind.ZSK:
+            raise RolloverRefused(
+                f"the KSK of zone {timetable.entry.text}, which is kept over the API, is chosen by "
+                "'signerd dnssec enable --key'"
+            )
         report = self._change(timetable, lambda state, policy, now: start_rollover(state, kind, policy, now))
         number = report.plan.outcome.state.next_number - 1
         begun = next((other for other in report.plan.outcome.state.rollovers if other.number == number), None)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 
 from signerd.delegation.parent_view import ParentView
 from signerd.delegation.view_record import read_view, write_view
@@ -39,6 +39,21 @@ def read_record(engine: Engine, zone: Name) -> TimetableRecord | None:
     if row is None:
         return None
     return TimetableRecord(read_state(row.state), read_view(row.parent), row.probed_at)
+
+
+def has_record(engine: Engine, zone: Name) -> bool:
+    """Say if a zone has a record."""
+    table = zone_timetables
+    with engine.connect() as connection:
+        query = select(table.c.zone).where(table.c.zone == format_name(zone))
+        return connection.execute(query).first() is not None
+
+
+def delete_record(engine: Engine, zone: Name) -> None:
+    """Delete the record of a zone."""
+    table = zone_timetables
+    with engine.begin() as connection:
+        connection.execute(delete(table).where(table.c.zone == format_name(zone)))
 
 
 def write_record(engine: Engine, zone: Name, record: TimetableRecord, now: int) -> None:

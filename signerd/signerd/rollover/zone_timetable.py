@@ -32,6 +32,7 @@ from signerd.rollover.served_watch import ServedWatch
 from signerd.rollover.timetable_policy import keep_as_it_is, make_timetable_policy
 from signerd.rollover.timetable_record import TimetableRecord, read_record, write_record
 from signerd.signer.lost_keys import explain_lost_keys
+from signerd.signer.served_keys import ServedKeys
 from signerd.signer.signing_keys import WrongPrivateKey
 from signerd.signer.timetable_keys import KskSource, StoredKey, TimetableKeys
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys
@@ -96,7 +97,7 @@ class StepReport:
 
 
 @dataclass(slots=True)
-class _Memory:
+class Memory:
     """What is known of the zone in this process; all of it follows from the record and the keys."""
 
     record: TimetableRecord
@@ -120,7 +121,7 @@ class ZoneTimetable:
         self._parts = parts
         self._lock = threading.RLock()
         self._watch = ServedWatch(parts.clock)
-        self._memory: _Memory | None = None
+        self._memory: Memory | None = None
         self._told: str | None = None
         self._seen_keys: RRset | None = None
         self._plan: KeyPlan | None = None
@@ -129,6 +130,11 @@ class ZoneTimetable:
     def plan(self) -> KeyPlan | None:
         """Where the keys stand, as of the last step; None before the first."""
         return self._plan
+
+    @property
+    def retry_seconds(self) -> int:
+        """How long it is until a step that could not be taken is tried again."""
+        return RETRY_SECONDS
 
     def note_ttl(self, serial: int, ttl: int) -> None:
         """Take note of the largest TTL of a version that is about to be served."""
@@ -160,7 +166,7 @@ class ZoneTimetable:
         if (lost := explain_lost_keys(published, points)) is not None:
             raise SigningImpossible(lost)
 
-    def _open(self, keys: TimetableKeys, published: Zone | None) -> _Memory:
+    def _open(self, keys: TimetableKeys, published: Zone | None) -> Memory:
         """Read the record, or begin one; the first keys of a zone are made here."""
         if self._memory is not None:
             return self._memory
@@ -176,23 +182,29 @@ class ZoneTimetable:
         if record is None:
             now = self._parts.read_time()
             self._refuse_lost_keys(published, stored)
-            stored = keys.make_first(apex, self._make_source(), is_csk=self._options.csk)
+            stored = self._make_first(keys)
             names = name_keys(stored)
             keys.name_keys(names)
             stored = keys.list_keys(apex)
             dnskeys = {key.dnskey: names[key.identity] for key in stored if key.identity in names}
             served = self._watch.look(published, dnskeys, must_be_exact=True).served
-            policy = make_timetable_policy(self._options, self._parts.parent_interval)
-            record = TimetableRecord(begin(stored, served, policy, now))
+            record = TimetableRecord(self._begin(stored, served, now))
             write_record(engine, apex, record, now)
-        self._memory = _Memory(record, record.state, stored)
+        self._memory = Memory(record, record.state, stored)
         return self._memory
+
+    def _make_first(self, keys: TimetableKeys) -> Sequence[StoredKey]:
+        return keys.make_first(self.entry.name, self._make_source(), is_csk=self._options.csk)
+
+    def _begin(self, stored: Sequence[StoredKey], served: ServedKeys, now: int) -> TimetableState:
+        policy = make_timetable_policy(self._options, self._parts.parent_interval)
+        return begin(stored, served, policy, now)
 
     def _make_source(self) -> KskSource:
         is_new_version = self._options.ksk_rollover is KskRollover.NEW_VERSION
         return KskSource(KeyType(self._options.key_type.value), self.entry.kms_key, is_new_version)
 
-    def _find_policy(self, keys: TimetableKeys, memory: _Memory) -> TimetablePolicy:
+    def _find_policy(self, keys: TimetableKeys, memory: Memory) -> TimetablePolicy:
         policy = make_timetable_policy(self._options, self._parts.parent_interval)
         state = memory.record.state
         if self.entry.is_lost:  # nobody is left to ask what is wanted of it
@@ -247,25 +259,25 @@ class ZoneTimetable:
         is_rearranged = before != self._describe_aim(keys, memory)
         return StepReport(self.entry, self._plan, is_rearranged, look_again_at)
 
-    def _describe_aim(self, keys: TimetableKeys, memory: _Memory) -> Arrangement:
+    def _describe_aim(self, keys: TimetableKeys, memory: Memory) -> Arrangement:
         return arrange(memory.record.state, self._find_policy(keys, memory))
 
     def _take_step(
-        self, keys: TimetableKeys, memory: _Memory, published: Zone | None
+        self, keys: TimetableKeys, memory: Memory, published: Zone | None
     ) -> tuple[Outcome, TimetablePolicy, int]:
         """Take one step; what was seen of an earlier version does for finding that there is nothing to do."""
         policy = self._find_policy(keys, memory)
         now = self._parts.read_time()
         moment = Moment(now, self._parts.clock.monotonic(), self._parts.boot)
         is_kms_open, usable = self._find_usable(keys)
-        state = self._begin_wished(keys, memory, policy, now)
+        state = self._prepare(keys, memory, policy, now)
         parent = self._read_parent(memory)
         for must_be_exact in (False, True):
             look = self._watch.look(published, _name_dnskeys(memory.keys), must_be_exact=must_be_exact)
             served = look.served
             facts = Facts(
-                served.published,
-                served.signing,
+                self._leave_out(served.published, state),
+                self._leave_out(served.signing, state),
                 served.covering,
                 served.denial,
                 served.dnskey_ttl,
@@ -282,6 +294,11 @@ class ZoneTimetable:
             look_again_at = min(look_again_at, now + 1 + round(self._watch.rest_seconds))
         return outcome, policy, look_again_at
 
+    def _leave_out(self, names: frozenset[str], state: TimetableState) -> frozenset[str]:
+        """Leave out keys that are no affair of this timetable: here all are."""
+        del state
+        return names
+
     def _find_usable(self, keys: TimetableKeys) -> tuple[bool, frozenset[str]]:
         if not self._parts.is_kms_open():
             return False, frozenset()
@@ -290,8 +307,8 @@ class ZoneTimetable:
         except KmsError:
             return False, frozenset()
 
-    def _begin_wished(
-        self, keys: TimetableKeys, memory: _Memory, policy: TimetablePolicy, now: int
+    def _prepare(
+        self, keys: TimetableKeys, memory: Memory, policy: TimetablePolicy, now: int
     ) -> TimetableState:
         """Begin a KSK rollover if the configuration names another key of the KMS than is in use."""
         state = memory.record.state
@@ -311,7 +328,7 @@ class ZoneTimetable:
         except RolloverRefused:
             return state  # what is in the way comes to its end first
 
-    def _read_parent(self, memory: _Memory) -> tuple[ParentServer, ...]:
+    def _read_parent(self, memory: Memory) -> tuple[ParentServer, ...]:
         ds_sets = {
             key.name: make_ds_set(self.entry.name, key.dnskey)
             for key in memory.keys
@@ -319,19 +336,19 @@ class ZoneTimetable:
         }
         return read_parent(memory.record.view, ds_sets)
 
-    def _store(self, memory: _Memory, state: TimetableState) -> None:
+    def _store(self, memory: Memory, state: TimetableState) -> None:
         """Keep a state before anything of it is done; the moment alone is worth a write an hour."""
         record = replace(memory.record, state=state)
         if memory.stored is None or _differs(memory.stored, state) or _is_older(memory.stored, state, 3600):
             self._write(memory, record)
         memory.record = record
 
-    def _write(self, memory: _Memory, record: TimetableRecord) -> None:
+    def _write(self, memory: Memory, record: TimetableRecord) -> None:
         write_record(self._parts.open_engine(), self.entry.name, record, self._parts.clock.now())
         memory.record, memory.stored = record, record.state
 
     def _carry_out(
-        self, keys: TimetableKeys, memory: _Memory, outcome: Outcome, published: Zone | None
+        self, keys: TimetableKeys, memory: Memory, outcome: Outcome, published: Zone | None
     ) -> tuple[bool, str | None]:
         """Make and give up keys.
 

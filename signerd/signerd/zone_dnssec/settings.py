@@ -18,6 +18,7 @@ from signerd.store.zone_tables import (
     ignored_parent_servers,
     zone_key_signatures,
     zone_signing_keys,
+    zone_timetables,
 )
 
 ACTIVE: Final = "active"  # the DS of this KSK was handed out last
@@ -239,7 +240,8 @@ def forget_zone(connection: Connection, text: str) -> None:
         connection: Inside the transaction that deletes the zone.
         text: The zone's name without trailing dot.
     """
-    for table in (dns_dnssec, zone_signing_keys, zone_key_signatures, ignored_parent_servers):
+    tables = (dns_dnssec, zone_signing_keys, zone_key_signatures, ignored_parent_servers, zone_timetables)
+    for table in tables:
         connection.execute(delete(table).where(table.c.zone == f"{text}."))
 
 
