@@ -17,6 +17,7 @@ from signerd.delegation.parent_notice import Notice, find_change
 from signerd.delegation.parent_notifier import NoticeOutcome, NoticeResult
 from signerd.dns.name import Name, fold_case, format_name, parse_name
 from signerd.dns.zone import Zone
+from signerd.store.engine import connect_to_read
 from signerd.store.zone_tables import parent_notices
 from signerd.zones.zone_list import format_zone_name
 
@@ -185,7 +186,7 @@ class ParentNoticeCare:
             )
 
     def _load(self) -> Mapping[Name, Notice]:
-        with self._parts.open_engine().connect() as connection:
+        with connect_to_read(self._parts.open_engine()) as connection:
             rows = connection.execute(select(parent_notices)).all()
         notices = [_read(row) for row in rows]
         return {notice.zone: notice for notice in notices}

@@ -36,6 +36,7 @@ from signerd.signer.key_set_signatures import KeySetSignatures
 from signerd.signer.signing_keys import WrongPrivateKey
 from signerd.signer.timetable_keys import TimetableKeys
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys, ZoneKeyStore
+from signerd.store.engine import connect_to_read
 from signerd.store.zone_tables import clock_marks
 from signerd.version_gate import Trust, VersionGate
 from signerd.zones.checks import find_soa_expire
@@ -289,7 +290,7 @@ class ZoneWorkshop:
 
     def _watch_clock(self, custody: Custody) -> ClockWatch:
         if self._clock_watch is None:
-            with custody.engine.connect() as connection:
+            with connect_to_read(custody.engine) as connection:
                 mark = connection.execute(
                     select(clock_marks.c.at).where(clock_marks.c.name == _CLOCK_MARK)
                 ).scalar()

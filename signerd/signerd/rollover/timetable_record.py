@@ -7,6 +7,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 from signerd.delegation.parent_view import ParentView
 from signerd.delegation.view_record import read_view, write_view
 from signerd.dns.name import Name, format_name
+from signerd.store.engine import connect_to_read
 from signerd.store.zone_tables import zone_timetables
 from signerd.timetable.state import TimetableState
 from signerd.timetable.state_record import read_state, write_state
@@ -34,7 +35,7 @@ def read_record(engine: Engine, zone: Name) -> TimetableRecord | None:
         BadStateRecord: It cannot be read.
     """
     table = zone_timetables
-    with engine.connect() as connection:
+    with connect_to_read(engine) as connection:
         row = connection.execute(select(table).where(table.c.zone == format_name(zone))).first()
     if row is None:
         return None

@@ -20,6 +20,7 @@ from signerd.dnssec.key import DnsKey, SigningKey
 from signerd.dnssec.policy import SigningPolicy
 from signerd.dnssec.rrsig import make_signer
 from signerd.dnssec.signature_plan import SignatureJob
+from signerd.store.engine import connect_to_read
 from signerd.store.zone_tables import zone_key_signatures
 from signerd_kms.errors import KmsError
 
@@ -129,7 +130,7 @@ class KeySetSignatures:
 
     def _read(self, zone: Name, subject: bytes, now: int) -> list[tuple[int, bytes]]:
         table = zone_key_signatures
-        with self._engine.connect() as connection:
+        with connect_to_read(self._engine) as connection:
             rows = connection.execute(
                 select(table.c.expiration, table.c.rrsig)
                 .where(

@@ -22,6 +22,7 @@ from signerd.signer.signing_keys import (
     read_private_key,
     read_public_half,
 )
+from signerd.store.engine import connect_to_read
 from signerd.store.zone_tables import zone_signing_keys
 from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNameTaken, KeyUnknown
@@ -220,7 +221,7 @@ class ZoneKeyStore:
             .where(table.c.zone == format_name(zone), table.c.state.in_(tuple(states)))
             .order_by(table.c.created_at, table.c.id)
         )
-        with self._engine.connect() as connection:
+        with connect_to_read(self._engine) as connection:
             return connection.execute(query).all()
 
     # KSK

@@ -53,6 +53,11 @@ def open_database(path: Path) -> Engine:
     return engine
 
 
+def connect_to_read(engine: Engine) -> Connection:
+    """Give a connection whose transactions only read: they wait for no writer, and none waits for them."""
+    return engine.connect().execution_options(**{READ_ONLY: True})
+
+
 def _configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # leave BEGIN to _begin: the driver's own would come too late
     cursor = connection.cursor()

@@ -6,9 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from signerd.store.engine import DatabaseRefused, open_database
+from signerd.store.engine import DatabaseRefused, connect_to_read, open_database
 from signerd.store.migration import upgrade
-from signerd_kms.audited_store import READ_ONLY
 
 
 def test_the_file_is_private_from_the_start_and_so_is_what_sqlite_puts_beside_it(tmp_path: Path) -> None:
@@ -73,8 +72,7 @@ def test_a_reader_does_not_wait_for_a_writer_and_sees_one_state(tmp_path: Path) 
     writer = threading.Thread(target=write)
     writer.start()
     assert wrote.wait(10)
-    with engine.connect() as connection:
-        connection = connection.execution_options(**{READ_ONLY: True})
+    with connect_to_read(engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM clock_marks")).scalar_one() == 0
         read.set()
         writer.join(10)

@@ -56,6 +56,12 @@ def test_an_edit_is_published_with_few_new_signatures(world: PipelineWorld) -> N
     assert count_new_signatures(world, before) == 2, "the address and the SOA"
 
 
+def test_an_edit_is_published_while_somebody_else_writes_the_database(world: PipelineWorld) -> None:
+    with world.custody.engine.begin():  # holds the lock that writers wait for, and fail in the end
+        assert world.pipeline.advance(read_file=False, edit=make_edit("www", 9))
+    assert get_addresses(world.pipeline.state.published, "www") == [9]
+
+
 def test_an_edit_that_says_what_is_there_already_publishes_nothing(world: PipelineWorld) -> None:
     assert not world.pipeline.advance(read_file=False, edit=make_edit("www", 2))
 
