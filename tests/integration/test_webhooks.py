@@ -5,8 +5,10 @@ import hashlib
 import hmac
 import json
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from daemon_process import DaemonProcess, list_items, run_daemon
@@ -44,6 +46,26 @@ def check(request: Received, key: str, secret: bytes) -> dict[str, object]:
     return event
 
 
+def ask_api(daemon: DaemonProcess, request: Received) -> object:
+    """Have the server itself check a signature, as WEBHOOKS.md tells receivers without the secret."""
+    parts = dict(part.split("=", 1) for part in request.headers["Signerd-Signature"].split(","))
+    mac = base64.b64encode(bytes.fromhex(parts["v1"])).decode()
+    signed = parts["t"].encode() + b"." + request.body
+    report = daemon.status()
+    assert report is not None
+    answer = httpx.post(
+        f"http://{str(report['admin']).replace('@', ':')}/v1/kms/local/keys/{parts['key']}/verify-hmac",
+        json={"input": base64.b64encode(signed).decode(), "hmac": f"thalassa:v{parts['version']}:{mac}"},
+        headers={
+            "Authorization": f"Bearer {(daemon.state / 'admin.token').read_text().strip()}",
+            "X-Organisation-Identity": "local",
+        },
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()["valid"]
+
+
 def test_alarms_arrive_signed_and_survive_a_receiver_that_fails_and_a_crash(
     receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -53,6 +75,9 @@ def test_alarms_arrive_signed_and_survive_a_receiver_that_fails_and_a_crash(
         assert (tried.returncode, tried.stdout) == (0, "ops: delivered\n"), tried.stderr
         key, secret = read_secret(daemon)
         assert check(receiver.take(), key, secret)["kind"] == "test"
+
+        assert ask_api(daemon, receiver.received[0])
+        assert not ask_api(daemon, replace(receiver.received[0], body=b"{}"))
 
         receiver.statuses = [500]
         write_zone(daemon, 999)

@@ -216,13 +216,19 @@ class AlarmBoard:
                 elif key not in self._changes:  # otherwise it has ended
                     self._remembered.setdefault((before.source, before.zone), {})[before.alarm.code] = before
 
-    def take_pending(self) -> Pending:
-        """Take what is to be stored."""
+    def take_pending(self, most: int | None = None) -> Pending:
+        """Take what is to be stored.
+
+        Events come first: a crash may have one told twice, but none not at all.
+
+        Args:
+            most: Bounds the number of events, and that of changes; None takes all.
+        """
         with self._lock:
-            pending = Pending(dict(self._changes), list(self._events))
-            self._changes.clear()
-            self._events.clear()
-        return pending
+            most = max(len(self._events), len(self._changes)) if most is None else most
+            events = [self._events.popleft() for _ in range(min(most, len(self._events)))]
+            keys = [] if self._events else list(self._changes)[:most]
+            return Pending({key: self._changes.pop(key) for key in keys}, events)
 
     def put_back(self, pending: Pending) -> None:
         """Give back what could not be stored."""

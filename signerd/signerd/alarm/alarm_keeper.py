@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 REMIND_SECONDS: Final = 60.0  # how often it is looked whether people are to be reminded
 RETRY_SECONDS: Final = 5.0  # after the database failed, or while it is closed
+MOST_AT_ONCE: Final = 500  # in one transaction: others wait for it
 LAST_SECONDS: Final = 5.0
 SOURCE: Final = "database"
 
@@ -104,16 +105,20 @@ class AlarmKeeper:
             return False
 
     def _store_pending(self, store: AuditedStore) -> bool:
-        pending = self._board.take_pending()
-        if pending:
-            try:
-                store.write(lambda connection: self._write(connection, pending))
-            except BaseException:
-                self._board.put_back(pending)
-                raise
+        has_events = False
+        while pending := self._board.take_pending(MOST_AT_ONCE):
+            has_events |= bool(pending.events)
+            self._store_part(store, pending)
         self._is_waiting = False
         self._board.update(SOURCE, "", ())
-        return bool(pending.events)
+        return has_events
+
+    def _store_part(self, store: AuditedStore, pending: Pending) -> None:
+        try:
+            store.write(lambda connection: self._write(connection, pending))
+        except BaseException:
+            self._board.put_back(pending)
+            raise
 
     def _write(self, connection: Connection, pending: Pending) -> None:
         alarm_rows.store_changes(connection, pending.changes)

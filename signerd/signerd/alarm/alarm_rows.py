@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from signerd.alarm.alarm import Alarm, AlarmKey, RaisedAlarm
 from signerd.alarm.tables import alarms
@@ -18,19 +18,28 @@ def list_rows(connection: Connection) -> list[RaisedAlarm]:
 
 def store_changes(connection: Connection, changes: Mapping[AlarmKey, RaisedAlarm | None]) -> None:
     """Write what began or changed, and delete what ended."""
-    for (source, zone, code), raised in changes.items():
-        connection.execute(
-            delete(alarms).where(alarms.c.source == source, alarms.c.zone == zone, alarms.c.code == code)
-        )
-        if raised is not None:
-            connection.execute(
-                insert(alarms).values(
-                    source=source,
-                    zone=zone,
-                    code=code,
-                    text=raised.alarm.text,
-                    who=raised.alarm.who,
-                    since=raised.since,
-                    reminded_at=raised.reminded_at,
-                )
-            )
+    if not changes:
+        return
+    connection.execute(
+        delete(alarms).where(
+            alarms.c.source == bindparam("of_source"),
+            alarms.c.zone == bindparam("of_zone"),
+            alarms.c.code == bindparam("of_code"),
+        ),
+        [{"of_source": source, "of_zone": zone, "of_code": code} for source, zone, code in changes],
+    )
+    rows = [
+        {
+            "source": raised.source,
+            "zone": raised.zone,
+            "code": raised.alarm.code,
+            "text": raised.alarm.text,
+            "who": raised.alarm.who,
+            "since": raised.since,
+            "reminded_at": raised.reminded_at,
+        }
+        for raised in changes.values()
+        if raised is not None
+    ]
+    if rows:
+        connection.execute(insert(alarms), rows)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from deployment import Deployment, make_deployment
 from signerd.alarm.alarm import Alarm, AlarmEvent, EventKind
 from signerd.alarm.alarm_board import AlarmBoard
-from signerd.alarm.alarm_keeper import AlarmKeeper
+from signerd.alarm.alarm_keeper import MOST_AT_ONCE, AlarmKeeper
 from signerd.custody import CustodyUnavailable
 from signerd_kms.audited_store import AuditedStore
 
@@ -101,6 +101,22 @@ def test_a_database_that_fails_is_an_alarm_itself_and_nothing_is_lost(deployment
         (EventKind.BEGAN, "database.failed"),
     }
     assert [raised.alarm.code for raised in told.board.list_alarms()] == ["dnssec.ds_stray"]
+
+
+def test_very_many_alarms_are_stored_in_parts_with_their_events_first(deployment: Deployment) -> None:
+    told = Told(deployment)
+    for number in range(2 * MOST_AT_ONCE + 7):
+        told.board.update("zones", f"z{number}.test", [Alarm("dnssec.sign_failed", "no")])
+    first = told.board.take_pending(MOST_AT_ONCE)
+    assert (len(first.events), len(first.changes)) == (MOST_AT_ONCE, 0)
+    told.board.put_back(first)
+    assert told.keeper.store()
+    assert [event.zone for event in told.events] == [f"z{n}.test" for n in range(2 * MOST_AT_ONCE + 7)]
+    after = Told(deployment)
+    after.keeper.store()
+    deployment.clock.seconds += 100
+    after.board.update("zones", "z1006.test", [Alarm("dnssec.sign_failed", "no")])
+    assert [raised.since for raised in after.board.list_alarms()] == [deployment.clock.seconds - 100]
 
 
 async def test_what_came_while_the_server_stopped_is_stored(deployment: Deployment) -> None:
