@@ -110,6 +110,7 @@ def make_webhook(options: WebhookOptions) -> Webhook:
         options.max_attempts,
         options.max_age,
         options.max_waiting,
+        options.allow_private,
         options.ca_file,
     )
 

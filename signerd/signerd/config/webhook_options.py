@@ -27,6 +27,7 @@ class WebhookOptions(Section):
     max_age: Annotated[Duration, Field(ge=60, le=30 * DAY)] = 3 * DAY
     max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 1000
     allow_http: bool = False
+    allow_private: bool = False
     ca_file: StatedPath | None = None
 
     @field_validator("events")

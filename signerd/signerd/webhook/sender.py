@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import trio
 
+from signerd.webhook.address import AddressRefused, Place, find_place
 from signerd.webhook.webhook import Webhook
 
 _PASSING: Final = frozenset({408, 425, 429})  # of the 4xx: about now, not about the event
@@ -45,15 +46,18 @@ class Send(Protocol):
 
 
 async def send_over_http(webhook: Webhook, headers: Mapping[str, str], body: bytes) -> Verdict:
-    """Post a body to a receiver. Certificates are checked, redirects are not followed, proxies not used.
+    """Post a body to a receiver.
 
-    What the receiver says besides its status is not read.
+    Its name is looked up once, and what it leads to is checked. Certificates are checked, redirects are not
+    followed, proxies not used. What the receiver says besides its status is not read.
     """
     try:
         with trio.fail_after(webhook.timeout_seconds):  # for all of it: the library's own is for each step
             return await _post(webhook, headers, body)
     except trio.TooSlowError:
         return Verdict(f"no answer within {webhook.timeout_seconds:g} s")
+    except AddressRefused as error:
+        return Verdict(str(error)[:_MOST_REASON])
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
         return Verdict(_explain(error)[:_MOST_REASON])
 
@@ -68,14 +72,38 @@ def _explain(error: BaseException) -> str:
 
 async def _post(webhook: Webhook, headers: Mapping[str, str], body: bytes) -> Verdict:
     is_encrypted = urlsplit(webhook.url).scheme == "https"
+    place = await find_place(webhook.url, allow_private=webhook.allow_private)
     # read each time, so that a new file counts without a restart
     verify = await trio.to_thread.run_sync(_open_tls, webhook) if is_encrypted else False
-    async with (
-        httpx.AsyncClient(
-            verify=verify, timeout=webhook.timeout_seconds, follow_redirects=False, trust_env=False
-        ) as client,
-        client.stream("POST", webhook.url, content=body, headers=dict(headers)) as response,
-    ):
+    seconds = webhook.timeout_seconds
+    timeout = httpx.Timeout(seconds, connect=seconds / len(place.addresses))
+    async with httpx.AsyncClient(
+        verify=verify, timeout=timeout, follow_redirects=False, trust_env=False
+    ) as client:
+        for address in place.addresses[:-1]:
+            try:
+                return await _post_to(client, webhook.url, place, address, headers, body)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue  # nothing was sent: the next one may answer
+        return await _post_to(client, webhook.url, place, place.addresses[-1], headers, body)
+
+
+async def _post_to(
+    client: httpx.AsyncClient,
+    url: str,
+    place: Place,
+    address: str,
+    headers: Mapping[str, str],
+    body: bytes,
+) -> Verdict:
+    extensions = {} if place.is_literal else {"sni_hostname": place.host}  # the certificate is for the name
+    async with client.stream(
+        "POST",
+        httpx.URL(url).copy_with(host=address),
+        content=body,
+        headers={"Host": place.authority, **headers},
+        extensions=extensions,
+    ) as response:
         return judge(response.status_code, response.headers.get("Retry-After"))
 
 

@@ -19,6 +19,7 @@ class Webhook:
         max_attempts: An event is given up after so many.
         max_age_seconds: Likewise, after so long.
         max_waiting: More events are not kept: the oldest are given up.
+        allow_private: Whether its name may lead to a private network.
         ca_file: Certificates that are trusted; those of the system if None.
     """
 
@@ -30,6 +31,7 @@ class Webhook:
     max_attempts: int = 100
     max_age_seconds: int = 3 * 86400
     max_waiting: int = 1000
+    allow_private: bool = False
     ca_file: Path | None = None
 
     def wants(self, code: str) -> bool:

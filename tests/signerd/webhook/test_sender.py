@@ -9,6 +9,7 @@ import pytest
 
 from certificate import make_certificate
 from receiver import Receiver, run_receiver
+from signerd.webhook.address import AddressRefused, check_address, find_place
 from signerd.webhook.sender import DELIVERED, judge, send_over_http
 from signerd.webhook.webhook import Webhook
 
@@ -72,6 +73,57 @@ async def test_certificates_are_checked_against_the_file_of_the_webhook(tmp_path
         missing = replace(webhook, ca_file=tmp_path / "missing.pem")
         assert "FileNotFoundError" in str((await send_over_http(missing, HEADERS, b"{}")).reason)
     assert len(receiver.received) == 1
+
+
+async def test_a_name_is_sent_along_and_its_address_is_used(receiver: Receiver) -> None:
+    url = receiver.url.replace("127.0.0.1", "localhost")
+    assert await send_over_http(Webhook("w", url), HEADERS, b"{}") == DELIVERED
+    [request] = receiver.received
+    assert request.headers["Host"] == url.removeprefix("http://").removesuffix("/hook")
+
+
+async def test_a_name_that_nobody_knows_is_a_failure_that_says_so() -> None:
+    name = "x" * 64 + ".test"  # no name has such a label, so nobody is asked
+    verdict = await send_over_http(Webhook("w", f"https://{name}/"), HEADERS, b"{}")
+    assert str(verdict.reason).startswith(f"{name} is not known")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("10.1.2.3", "private"),
+        ("192.168.0.1", "private"),
+        ("fd00::1", "private"),
+        ("127.0.0.1", "private"),
+        ("::ffff:10.1.2.3", "private"),
+        ("100.64.0.1", "private"),
+        ("169.254.169.254", "no receiver"),
+        ("::ffff:169.254.169.254", "no receiver"),
+        ("fe80::1%eth0", "no receiver"),
+        ("0.0.0.0", "no receiver"),  # noqa: S104  # an address to refuse
+        ("::", "no receiver"),
+        ("224.0.0.1", "no receiver"),
+        ("255.255.255.255", "no receiver"),
+    ],
+)
+def test_names_do_not_lead_everywhere(address: str, reason: str) -> None:
+    with pytest.raises(AddressRefused, match=reason):
+        check_address("alarms.test", address, allow_private=False)
+    if reason == "private":
+        check_address("alarms.test", address, allow_private=True)
+    else:
+        with pytest.raises(AddressRefused):
+            check_address("alarms.test", address, allow_private=True)
+
+
+@pytest.mark.parametrize("address", ["198.41.0.4", "2001:503:ba3e::2:30"])
+def test_public_addresses_do(address: str) -> None:
+    check_address("alarms.test", address, allow_private=False)
+
+
+async def test_an_address_in_the_url_is_what_the_operator_wants() -> None:
+    place = await find_place("https://[fd00::1]:8443/x", allow_private=False)
+    assert (place.addresses, place.authority, place.is_literal) == (("fd00::1",), "[fd00::1]:8443", True)
 
 
 @pytest.mark.parametrize(
