@@ -79,9 +79,34 @@ def _running(command: list[str], log: Path, port: int, name: str) -> Running:
 @contextmanager
 def run_named(directory: Path, zones: dict[str, Path], port: int, threads: int = 1) -> Running:
     """Serve zone files with BIND's named."""
+    with run_named_with(directory, zones, port, threads=threads) as process:
+        yield process
+
+
+@contextmanager
+def run_named_with(
+    directory: Path,
+    zones: dict[str, Path],
+    port: int,
+    *,
+    threads: int = 1,
+    statements: str = "",
+    zone_options: str = "",
+) -> Running:
+    """Serve zone files with BIND's named as configured.
+
+    Args:
+        directory: For its files.
+        zones: Zone name to its master file.
+        port: Where it answers.
+        threads: Of its own.
+        statements: Further statements of the configuration.
+        zone_options: Further options of each zone.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    statements = "\n".join(
-        f'zone "{name}" {{ type primary; file "{file}"; notify no; }};' for name, file in zones.items()
+    statements += "\n".join(
+        f'zone "{name}" {{ type primary; file "{file}"; notify no; {zone_options} }};'
+        for name, file in zones.items()
     )
     configuration = directory / "named.conf"
     configuration.write_text(

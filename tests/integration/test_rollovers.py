@@ -1,0 +1,306 @@
+"""Keys of a running server change under a parent signed by named, while unbound validates all the time."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import dns.message
+import dns.rdatatype
+from dns.rdtypes.ANY.DNSKEY import DNSKEY
+
+from daemon_process import DaemonProcess, run_daemon
+from parent_zone import ParentZone, Registrar, list_rdatas, run_parent
+from peers import find_free_port, run_unbound
+from signerd.cli.command_errors import CommandFailed
+from signerd.cli.control_client import send_command
+from validation_watch import ValidationWatch
+
+PARENT = "parent.test."
+ZONE = "$TTL 1\n@ SOA ns h 1 3600 600 10 1\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.7\n"
+SECONDS = 90.0  # how long a change may take on a busy machine
+SWIFT = (
+    "dnskey_ttl: 1s, propagation: 1s, parent_propagation: 1s, parent_lag: 1s, zsk_period: never, "
+    "signature_validity: 66s, refresh_margin: 60s, inception_offset: 5s"
+)
+
+Plan = Mapping[str, object]
+
+
+@dataclass
+class World:
+    """The server with its zones, and all that looks at them. Zones are named without final dot."""
+
+    daemon: DaemonProcess
+    parent: ParentZone
+    registrar: Registrar
+    watch: ValidationWatch
+
+    def command(self, command: str, zone: str, **arguments: object) -> str:
+        socket = self.daemon.state / "run" / "control.sock"
+        return str(send_command(socket, command, {"zone": zone, **arguments})["message"])
+
+    def list_plans(self) -> dict[str, Plan]:
+        """Give where the keys of each zone stand; nothing as long as nobody answers."""
+        try:
+            reply = send_command(self.daemon.state / "run" / "control.sock", "rollover_status")
+        except CommandFailed:
+            return {}
+        return {str(plan["zone"]): plan for plan in cast("list[Plan]", reply["zones"])}
+
+    def wait_for(self, zone: str, condition: Callable[[Plan], bool]) -> None:
+        """Wait until where the keys of a zone stand is as wished; whoever validates must see no fault."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            plan = self.list_plans().get(zone)
+            if plan is not None and condition(plan):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{zone}: {self.list_plans().get(zone)}\n{self.daemon.log[-3000:]}")
+
+    def check(self) -> None:
+        """Fail if something was wrong for those who validate, or for the registrar."""
+        assert not self.watch.faults, f"{self.watch.faults[:9]}\n{self.daemon.log[-3000:]}"
+        assert not self.registrar.errors, self.registrar.errors[:3]
+
+    def list_keys(self, zone: str) -> list[DNSKEY]:
+        """Give the keys that are served."""
+        answer = self.daemon.ask(zone, "DNSKEY").answer
+        return [cast("DNSKEY", key) for key in list_rdatas(answer, dns.rdatatype.DNSKEY)]
+
+    def describe_keys(self, zone: str) -> set[str]:
+        """Give flags and algorithms of the keys that are served: `257/13`."""
+        return {f"{key.flags}/{key.algorithm}" for key in self.list_keys(zone)}
+
+    def find_denial(self, zone: str) -> str:
+        """Say how the absence of a name is proved in what is served."""
+        authority = self.daemon.ask(f"nothing.{zone}", "A", dnssec=True).authority
+        types = {rrset.rdtype for rrset in authority} & {dns.rdatatype.NSEC, dns.rdatatype.NSEC3}
+        [kind] = types
+        return dns.rdatatype.to_text(kind)
+
+
+def is_at_rest(plan: Plan) -> bool:
+    """Say if nothing changes and the parent points to the key."""
+    keys = cast("list[dict[str, dict[str, object]]]", plan["keys"])
+    traces = [key[name]["presence"] for key in keys for name in ("dnskey", "data", "ds")]
+    return (
+        plan["problem"] is None
+        and not plan["rollovers"]
+        and not plan["duties"]
+        and "omnipresent" in [key["ds"]["presence"] for key in keys]
+        and set(traces) <= {"omnipresent", "hidden"}
+    )
+
+
+@contextmanager
+def run_world(
+    directory: Path, labels: Sequence[str], options: str, script: str | None = None
+) -> Generator[World]:
+    """Run all of it, until each zone is secure and has been validated.
+
+    Args:
+        directory: For all files.
+        labels: Of the zones under the parent; the policy of each has its name.
+        options: The policies.
+        script: See `DaemonProcess`.
+    """
+    children = [f"{label}.{PARENT}" for label in labels]
+    files = {f"{label}.{PARENT}zone": ZONE for label in labels}
+    zones = "zones:\n" + "".join(f"  - {{name: {label}.{PARENT}, policy: {label}}}\n" for label in labels)
+    with ExitStack() as stack:
+        parent = stack.enter_context(run_parent(directory / "parent", PARENT, labels))
+        delegation = (
+            "responders: {count: 1}\n"
+            "dnssec:\n  probe_interval: 1s\n  waiting_probe_interval: 1s\n"
+            f'  parents: {{parent.test: ["127.0.0.1@{parent.port}"]}}\n'
+        )
+        daemon = stack.enter_context(
+            run_daemon(directory / "daemon", files, delegation + zones + options, script)
+        )
+        port = find_free_port()
+        stubs = {PARENT: parent.port, **dict.fromkeys(children, daemon.port)}
+        anchors = [parent.find_anchor()]
+        stack.enter_context(run_unbound(directory / "unbound", stubs, anchors, port))
+
+        def ask_child(name: str, rdatatype: str) -> dns.message.Message:
+            return daemon.ask(name, rdatatype, dnssec=True)
+
+        world = World(daemon, parent, Registrar(parent, ask_child, children), ValidationWatch(port, children))
+        ended = threading.Event()
+        threads = [
+            threading.Thread(target=work, args=(ended,))
+            for work in (world.registrar.follow, world.watch.watch)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for label in labels:
+                world.wait_for(f"{label}.parent.test", is_at_rest)
+            while world.watch.secure < set(children):
+                world.check()
+                time.sleep(0.05)
+            yield world
+            world.check()
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+
+
+def make_policies(**changes: str) -> str:
+    """Give the section of the configuration: label of each zone to what is different in its policy."""
+    lines = [f"  {label}: {{{SWIFT}{change and ', '}{change}}}\n" for label, change in changes.items()]
+    return "policies:\n" + "".join(lines)
+
+
+def test_keys_of_each_kind_change_without_one_answer_that_fails(tmp_path: Path) -> None:
+    labels = ["zsk", "ksk", "longer", "rsa", "nsec", "nsec3"]
+    before = make_policies(
+        zsk="", ksk="steps: {delegate: ask}", longer="", rsa="", nsec="", nsec3="denial: nsec"
+    )
+    after = make_policies(
+        zsk="",
+        ksk="steps: {delegate: ask}",
+        longer="key_type: ecdsa-p384",
+        rsa="key_type: rsa-2048",
+        nsec="denial: nsec",
+        nsec3="",
+    )
+    with run_world(tmp_path, labels, before) as world:
+        old = {label: {str(key) for key in world.list_keys(f"{label}.{PARENT}")} for label in labels}
+        old_ds = {label: world.parent.list_ds(f"{label}.{PARENT}") for label in labels}
+        assert all(len(keys) == 2 for keys in old.values())
+        command = world.daemon.run_command("rollover", "start", "zsk", "zsk.parent.test")
+        assert command.returncode == 0, command.stderr
+        world.command("rollover_start", "ksk.parent.test", kind="ksk")
+
+        # The configuration changes while keys do, with a crash in place of an orderly restart.
+        world.daemon.kill_control()
+        world.daemon.options = world.daemon.options.replace(before, after)
+        world.daemon.start()
+        world.wait_for("ksk.parent.test", lambda plan: "signerd rollover approve" in str(plan["sentence"]))
+        assert world.parent.list_ds(f"ksk.{PARENT}") == old_ds["ksk"]
+        world.command("rollover_approve", "ksk.parent.test", number=find_number(world, "ksk.parent.test"))
+
+        for label, algorithm in (("longer", 14), ("rsa", 8)):
+            world.wait_for(f"{label}.parent.test", partial(is_of_algorithm, algorithm))
+        for label in labels:
+            world.wait_for(f"{label}.parent.test", is_at_rest)
+        new = {label: {str(key) for key in world.list_keys(f"{label}.{PARENT}")} for label in labels}
+        assert {label: len(old[label] & new[label]) for label in labels} == {
+            "zsk": 1, "ksk": 1, "longer": 0, "rsa": 0, "nsec": 2, "nsec3": 2
+        }  # fmt: skip
+        assert all(len(keys) == 2 for keys in new.values())
+        assert world.describe_keys(f"longer.{PARENT}") == {"257/14", "256/14"}
+        assert world.describe_keys(f"rsa.{PARENT}") == {"257/8", "256/8"}
+        assert world.find_denial(f"nsec.{PARENT}") == "NSEC"
+        assert world.find_denial(f"nsec3.{PARENT}") == "NSEC3"
+        for label in labels:
+            ds = world.parent.list_ds(f"{label}.{PARENT}")
+            assert (ds == old_ds[label]) is (label in ("zsk", "nsec", "nsec3"))
+        assert world.watch.secure == {f"{label}.{PARENT}" for label in labels}
+        assert all(count > 20 for count in world.watch.counts.values())
+
+
+def is_of_algorithm(algorithm: int, plan: Plan) -> bool:
+    """Say if all keys are of an algorithm."""
+    return {key["algorithm"] for key in cast("list[dict[str, object]]", plan["keys"])} == {algorithm}
+
+
+def find_number(world: World, zone: str) -> int:
+    """Give the number of the only rollover of a zone."""
+    [rollover] = cast("list[dict[str, int]]", world.list_plans()[zone]["rollovers"])
+    return rollover["number"]
+
+
+KILL_AT_EACH_STEP = """
+import os, pathlib, signal, sys
+from signerd.config.loader import load_config
+from signerd.daemon import run
+from signerd.rollover import zone_timetable
+from signerd.signer.timetable_keys import TimetableKeys
+
+config = pathlib.Path(sys.argv[1])
+write, make = zone_timetable.write_record, TimetableKeys.make
+killed_at = config.parent / "killed-at"
+
+def die_once(place):
+    known = killed_at.read_text().splitlines() if killed_at.exists() else []
+    if (config.parent / "armed").exists() and place not in known:
+        killed_at.write_text("".join(line + chr(10) for line in [*known, place]))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def write_and_die(engine, zone, record, now):
+    write(engine, zone, record, now)  # what follows from it is not done yet
+    traces = [(key.name, key.made_at is not None, *(str(getattr(key, name).presence) for name in
+               ("dnskey", "data", "ds"))) for key in record.state.keys]
+    die_once(f"{[rollover.number for rollover in record.state.rollovers]} {traces}")
+
+def make_and_die(self, zone, name, *arguments):
+    make(self, zone, name, *arguments)  # the key is there, and nothing says yet that it is
+    die_once(f"made {name}")
+
+zone_timetable.write_record = write_and_die
+TimetableKeys.make = make_and_die
+run(load_config(config))
+"""
+
+
+def test_a_rollover_goes_on_after_a_kill_at_each_of_its_steps(tmp_path: Path) -> None:
+    with run_world(tmp_path, ["both"], make_policies(both=""), KILL_AT_EACH_STEP) as world:
+        daemon, zone = world.daemon, "both.parent.test"
+        old, old_ds = {str(key) for key in world.list_keys(zone)}, world.parent.list_ds(f"{zone}.")
+        killed_at = daemon.directory / "killed-at"
+        (daemon.directory / "armed").touch()
+        for kind in ("zsk", "ksk"):
+            revive_until(world, partial(is_begun, world, zone, kind))
+        revive_until(world, partial(is_rolled, world, zone, old_ds))
+        places = killed_at.read_text().splitlines()
+        assert sorted(place[:8] for place in places if place.startswith("made ")) == ["made ksk", "made zsk"]
+        assert len(places) > 9  # each kind has a handful of steps of its own
+        assert not old & {str(key) for key in world.list_keys(zone)}
+        assert world.describe_keys(zone) == {"257/13", "256/13"}
+        daemon.stop()
+        world.watch.let_go(f"{zone}.")
+
+
+def revive_until(world: World, condition: Callable[[], bool]) -> None:
+    """Start the server again whenever it was killed, until something holds."""
+    daemon, deadline = world.daemon, time.monotonic() + 2 * SECONDS
+    while time.monotonic() < deadline:
+        assert daemon.process is not None
+        if (status := daemon.process.poll()) is not None:
+            assert status == -signal.SIGKILL, daemon.log[-3000:]
+            daemon.start(wait=False)
+        daemon.status()  # takes note of responders, so that none is left in the end
+        world.check()
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{world.list_plans()}\n{daemon.log[-3000:]}")
+
+
+def is_begun(world: World, zone: str, kind: str) -> bool:
+    """Begin a rollover if none of the kind is under way; say if it was under way already."""
+    plan = world.list_plans().get(zone)
+    if plan is None:
+        return False
+    rollovers = cast("list[dict[str, str]]", plan["rollovers"])
+    if any(rollover["kind"] == kind for rollover in rollovers):
+        return True
+    with suppress(CommandFailed):  # it is killed while it carries the command out
+        world.command("rollover_start", zone, kind=kind)
+    return False
+
+
+def is_rolled(world: World, zone: str, old_ds: frozenset[str]) -> bool:
+    """Say if nothing is left to do, and the parent points to another key."""
+    plan = world.list_plans().get(zone)
+    return plan is not None and is_at_rest(plan) and world.parent.list_ds(f"{zone}.") != old_ds
