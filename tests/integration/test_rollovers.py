@@ -24,10 +24,8 @@ from validation_watch import ValidationWatch
 PARENT = "parent.test."
 ZONE = "$TTL 1\n@ SOA ns h 1 3600 600 10 1\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.7\n"
 SECONDS = 90.0  # how long a change may take on a busy machine
-SWIFT = (
-    "dnskey_ttl: 1s, propagation: 1s, parent_propagation: 1s, parent_lag: 1s, zsk_period: never, "
-    "signature_validity: 66s, refresh_margin: 60s, inception_offset: 5s"
-)
+SWIFT = "dnskey_ttl: 1s, propagation: 1s, parent_propagation: 1s, parent_lag: 1s, zsk_period: never"
+RESIGNED_SOON = "signature_validity: 66s, refresh_margin: 60s, inception_offset: 5s"  # no signature lasts
 
 Plan = Mapping[str, object]
 
@@ -163,10 +161,10 @@ def make_policies(**changes: str) -> str:
 def test_keys_of_each_kind_change_without_one_answer_that_fails(tmp_path: Path) -> None:
     labels = ["zsk", "ksk", "longer", "rsa", "nsec", "nsec3"]
     before = make_policies(
-        zsk="", ksk="steps: {delegate: ask}", longer="", rsa="", nsec="", nsec3="denial: nsec"
+        zsk=RESIGNED_SOON, ksk="steps: {delegate: ask}", longer="", rsa="", nsec="", nsec3="denial: nsec"
     )
     after = make_policies(
-        zsk="",
+        zsk=RESIGNED_SOON,
         ksk="steps: {delegate: ask}",
         longer="key_type: ecdsa-p384",
         rsa="key_type: rsa-2048",
@@ -254,7 +252,7 @@ run(load_config(config))
 
 
 def test_a_rollover_goes_on_after_a_kill_at_each_of_its_steps(tmp_path: Path) -> None:
-    with run_world(tmp_path, ["both"], make_policies(both=""), KILL_AT_EACH_STEP) as world:
+    with run_world(tmp_path, ["both"], make_policies(both=RESIGNED_SOON), KILL_AT_EACH_STEP) as world:
         daemon, zone = world.daemon, "both.parent.test"
         old, old_ds = {str(key) for key in world.list_keys(zone)}, world.parent.list_ds(f"{zone}.")
         killed_at = daemon.directory / "killed-at"
