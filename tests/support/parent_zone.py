@@ -23,12 +23,13 @@ from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
 from peers import find_free_port, run_named_with
 
-TTL = 1  # seconds, of all that the parent publishes
+TTL = 1  # seconds, of all that the parent publishes but DS records
+DS_TTL = 6
 START_SECONDS = 30.0
 _POLICY = f"""dnssec-policy "swift" {{
     keys {{ csk lifetime unlimited algorithm ecdsap256sha256; }};
-    dnskey-ttl {TTL}; max-zone-ttl {TTL}; zone-propagation-delay 0;
-    publish-safety 0; retire-safety 0; parent-ds-ttl {TTL}; parent-propagation-delay 0;
+    dnskey-ttl {TTL}; max-zone-ttl {DS_TTL}; zone-propagation-delay 0;
+    publish-safety 0; retire-safety 0; parent-ds-ttl {DS_TTL}; parent-propagation-delay 0;
 }};"""
 
 Ask = Callable[[str, str], dns.message.Message]
@@ -72,7 +73,7 @@ class ParentZone:
         owner = dns.name.from_text(child)
         update.delete(owner, "DS")
         for record in records:
-            update.add(owner, TTL, "DS", record)
+            update.add(owner, DS_TTL, "DS", record)
         rcode = dns.query.tcp(update, "127.0.0.1", 10, self.port).rcode()
         assert rcode == dns.rcode.NOERROR, dns.rcode.to_text(rcode)
 

@@ -197,7 +197,9 @@ zone:
 
 
 @contextmanager
-def run_unbound(directory: Path, zones: dict[str, int], anchors: list[str], port: int) -> Running:
+def run_unbound(
+    directory: Path, zones: dict[str, int], anchors: list[str], port: int, *, is_caching: bool = False
+) -> Running:
     """Validate with unbound: zones come from servers on loopback ports, trust from DS records.
 
     Args:
@@ -205,10 +207,12 @@ def run_unbound(directory: Path, zones: dict[str, int], anchors: list[str], port
         zones: Zone name to the port of its authoritative server.
         anchors: DS records in zone-file form.
         port: Where unbound answers.
+        is_caching: Whether it keeps records for their TTL, as resolvers do, or asks for all of them each time.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    without, messages = ("no", "4m") if is_caching else ("yes", "0")
     stubs = "\n".join(
-        f'stub-zone:\n  name: "{name}"\n  stub-addr: 127.0.0.1@{server_port}\n  stub-no-cache: yes'
+        f'stub-zone:\n  name: "{name}"\n  stub-addr: 127.0.0.1@{server_port}\n  stub-no-cache: {without}'
         for name, server_port in zones.items()
     )
     trust = "\n".join(f'  trust-anchor: "{anchor}"' for anchor in anchors)
@@ -228,7 +232,7 @@ def run_unbound(directory: Path, zones: dict[str, int], anchors: list[str], port
   val-log-level: 2
   do-ip6: no
   num-threads: 1
-  msg-cache-size: 0
+  msg-cache-size: {messages}
   rrset-cache-size: 16m
   outgoing-range: 512
   local-zone: "test." nodefault
