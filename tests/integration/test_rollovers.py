@@ -160,30 +160,41 @@ def make_policies(**changes: str) -> str:
     return "policies:\n" + "".join(lines)
 
 
+BEFORE: Mapping[str, str] = {
+    "zsk": RESIGNED_SOON,
+    "ksk": "steps: {delegate: ask}",
+    "csk": f"csk: true, {RESIGNED_SOON}",
+    "merged": RESIGNED_SOON,
+    "longer": "",
+    "rsa": "",
+    "nsec": "",
+    "nsec3": "denial: nsec",
+}
+AFTER: Mapping[str, str] = {
+    **BEFORE,
+    "merged": f"csk: true, {RESIGNED_SOON}",
+    "longer": "key_type: ecdsa-p384",
+    "rsa": "key_type: rsa-2048",
+    "nsec": "denial: nsec",
+    "nsec3": "denial: nsec3",
+}
+"""The options of the policy of each zone, before and after the configuration changes."""
+
+
 def test_keys_of_each_kind_change_without_one_answer_that_fails(tmp_path: Path) -> None:
-    labels = ["zsk", "ksk", "longer", "rsa", "nsec", "nsec3"]
-    before = make_policies(
-        zsk=RESIGNED_SOON, ksk="steps: {delegate: ask}", longer="", rsa="", nsec="", nsec3="denial: nsec"
-    )
-    after = make_policies(
-        zsk=RESIGNED_SOON,
-        ksk="steps: {delegate: ask}",
-        longer="key_type: ecdsa-p384",
-        rsa="key_type: rsa-2048",
-        nsec="denial: nsec",
-        nsec3="",
-    )
-    with run_world(tmp_path, labels, before) as world:
+    labels = list(BEFORE)
+    with run_world(tmp_path, labels, make_policies(**BEFORE)) as world:
         old = {label: {str(key) for key in world.list_keys(f"{label}.{PARENT}")} for label in labels}
         old_ds = {label: world.parent.list_ds(f"{label}.{PARENT}") for label in labels}
-        assert all(len(keys) == 2 for keys in old.values())
+        assert {label for label in labels if len(old[label]) != 2} == {"csk"}
         command = world.daemon.run_command("rollover", "start", "zsk", "zsk.parent.test")
         assert command.returncode == 0, command.stderr
         world.command("rollover_start", "ksk.parent.test", kind="ksk")
+        world.command("rollover_start", "csk.parent.test", kind="csk")
 
         # The configuration changes while keys do, with a crash in place of an orderly restart.
         world.daemon.kill_control()
-        world.daemon.options = world.daemon.options.replace(before, after)
+        world.daemon.options = world.daemon.options.replace(make_policies(**BEFORE), make_policies(**AFTER))
         world.daemon.start()
         world.wait_for("ksk.parent.test", lambda plan: "signerd rollover approve" in str(plan["sentence"]))
         assert world.parent.list_ds(f"ksk.{PARENT}") == old_ds["ksk"]
@@ -194,12 +205,20 @@ def test_keys_of_each_kind_change_without_one_answer_that_fails(tmp_path: Path) 
         for label in labels:
             world.wait_for(f"{label}.parent.test", is_at_rest)
         new = {label: {str(key) for key in world.list_keys(f"{label}.{PARENT}")} for label in labels}
-        assert {label: len(old[label] & new[label]) for label in labels} == {
-            "zsk": 1, "ksk": 1, "longer": 0, "rsa": 0, "nsec": 2, "nsec3": 2
+        kept = {label: len(old[label] & new[label]) for label in labels}
+        assert kept == {
+            "zsk": 1, "ksk": 1, "csk": 0, "merged": 0, "longer": 0, "rsa": 0, "nsec": 2, "nsec3": 2
         }  # fmt: skip
-        assert all(len(keys) == 2 for keys in new.values())
-        assert world.describe_keys(f"longer.{PARENT}") == {"257/14", "256/14"}
-        assert world.describe_keys(f"rsa.{PARENT}") == {"257/8", "256/8"}
+        assert {label: world.describe_keys(f"{label}.{PARENT}") for label in labels} == {
+            "zsk": {"257/13", "256/13"},
+            "ksk": {"257/13", "256/13"},
+            "csk": {"257/13"},
+            "merged": {"257/13"},
+            "longer": {"257/14", "256/14"},
+            "rsa": {"257/8", "256/8"},
+            "nsec": {"257/13", "256/13"},
+            "nsec3": {"257/13", "256/13"},
+        }
         assert world.find_denial(f"nsec.{PARENT}") == "NSEC"
         assert world.find_denial(f"nsec3.{PARENT}") == "NSEC3"
         for label in labels:

@@ -207,7 +207,7 @@ def run_unbound(
         zones: Zone name to the port of its authoritative server.
         anchors: DS records in zone-file form.
         port: Where unbound answers.
-        is_caching: Whether it keeps records for their TTL, as resolvers do, or asks for all of them each time.
+        is_caching: Whether it keeps records for their TTL, as resolvers do, or asks for each all the time.
     """
     directory.mkdir(parents=True, exist_ok=True)
     without, messages = ("no", "4m") if is_caching else ("yes", "0")
