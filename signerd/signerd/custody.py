@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,6 +36,7 @@ from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
 from signerd_kms.seal import Seal
 from signerd_kms.seals.passphrase import PassphraseSeal
+from signerd_kms.seals.token import TokenSeal
 from signerd_kms.self_test import run_self_test
 from signerd_kms.state import State
 from signerd_kms.wrapped_rows import ServiceKeyRows
@@ -180,6 +182,11 @@ def _tighten(path: Path) -> None:
         path.chmod(0o600)
 
 
+def is_asked(seal: Seal) -> TypeGuard[PassphraseSeal | TokenSeal]:
+    """Say if people are asked for what opens a seal: a passphrase, or the PIN of a token."""
+    return isinstance(seal, PassphraseSeal) or (isinstance(seal, TokenSeal) and seal.is_asked)
+
+
 class CustodyHolder:
     """Opens the custody when it can, and says why it could not."""
 
@@ -275,7 +282,7 @@ class CustodyHolder:
         Raises:
             CustodyUnavailable: There is no such seal, or it takes no passphrase like this.
         """
-        takers = {seal.seal_id: seal for seal in self.seals if isinstance(seal, PassphraseSeal)}
+        takers = {seal.seal_id: seal for seal in self.seals if is_asked(seal)}
         try:
             for seal_id, passphrase in passphrases.items():
                 if seal_id not in takers:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from signerd.custody import CustodyHolder, CustodyUnavailable
+from signerd.custody import CustodyHolder, CustodyUnavailable, is_asked
 from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KmsError
 from signerd_kms.kek_rotation import RewrapProgress
@@ -52,7 +52,7 @@ class KeyDesk:
         except (CustodyUnavailable, KmsError):
             pass  # the reason below says it
         seals: list[dict[str, object]] = [
-            {"id": seal.seal_id, "kind": seal.kind, "configured": True}
+            {"id": seal.seal_id, "kind": seal.kind, "configured": True, "is_asked": is_asked(seal)}
             | self._describe_hold(held.pop(seal.seal_id, None))
             for seal in self._holder.seals
         ]

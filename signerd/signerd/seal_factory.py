@@ -45,7 +45,6 @@ def _make_seal(options: SealOptions, config: Config, environment: MutableMapping
         case SealType.PKCS11:
             assert options.module is not None  # noqa: S101  # the options were checked
             assert options.token is not None  # noqa: S101
-            assert options.pin_file is not None  # noqa: S101
             place = TokenPlace(
                 options.module,
                 options.token,

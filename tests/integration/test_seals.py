@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from daemon_process import DaemonProcess, run_daemon
-from softhsm import MODULE, make_token
+from softhsm import MODULE, PIN, make_token
 
 ZONE = """$TTL 300
 @ SOA ns hostmaster 1 7200 3600 1209600 300
@@ -190,4 +190,24 @@ def test_a_token_that_is_away_at_the_start_opens_the_kms_when_it_is_back(
         assert "not there" in fail(daemon, "unseal")
         hsm.bring_back()
         daemon.wait_for(lambda report: kms_state(report) == "unsealed")
+        publish(daemon, "192.0.2.2")
+
+
+def test_the_pin_of_a_token_is_asked_for_at_each_unseal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hsm = make_token(tmp_path / "hsm")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(hsm.configuration))
+    seal = {"type": "pkcs11", "module": str(MODULE), "token": hsm.token, "make_key": True}
+    with run_daemon(tmp_path / "server", FIRST, options=f"seals: [{json.dumps(seal)}]\n") as daemon:
+        assert kms_state(daemon.status()) == "uninitialised"
+        assert "PIN" in fail(daemon, "unseal", "--fd", "0", lines="000000\n")
+        succeed(daemon, "unseal", "--fd", "0", lines=f"{PIN}\n")
+        assert list_holders(daemon) == {"pkcs11": 1}
+        daemon.wait_for(lambda _: daemon.zone("small.test")["state"] == "published")
+        daemon.kill_control()
+        daemon.start()
+        assert kms_state(daemon.status()) == "sealed"
+        assert daemon.ask_address("www.small.test") == "192.0.2.1"
+        succeed(daemon, "unseal", "--fd", "0", lines=f"{PIN}\n")
         publish(daemon, "192.0.2.2")

@@ -1,12 +1,20 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pkcs11
 import pytest
 
-from signerd_kms.errors import RootKeyMissing, RootKeyRefused, SealFailed, UnwrapFailed
+from signerd_kms.errors import (
+    InvalidRequest,
+    RootKeyMissing,
+    RootKeyRefused,
+    SealFailed,
+    SealNotReady,
+    UnwrapFailed,
+)
 from signerd_kms.seals.token import TokenSeal
 from signerd_kms.wrapping import WrappedKey
 from softhsm import MODULE, PIN, SoftHsm, make_token
@@ -171,3 +179,36 @@ def test_this_process_does_not_load_the_library(seal: TokenSeal) -> None:
     seal.prepare()
     assert pkcs11.__name__  # the Python package is harmless
     assert "softhsm" not in Path("/proc/self/maps").read_text()
+
+
+def test_a_pin_that_people_give_opens_until_it_is_forgotten(hsm: SoftHsm) -> None:
+    seal = TokenSeal(replace(hsm.place(), pin_file=None))
+    assert seal.is_asked
+    with pytest.raises(SealNotReady, match="signerd unseal"):
+        seal.prepare()
+    seal.give(PIN)
+    seal.prepare()
+    wrapped = seal.wrap(SECRET, b"aad")
+    with seal.unwrap(wrapped, b"aad") as live:
+        assert live.octets == SECRET
+    seal.forget()
+    with pytest.raises(SealNotReady):
+        seal.unwrap(wrapped, b"aad")
+
+
+def test_a_wrong_pin_that_was_given_is_not_tried_twice(hsm: SoftHsm) -> None:
+    TokenSeal(hsm.place()).prepare()
+    seal = TokenSeal(replace(hsm.place(), pin_file=None))
+    for reason in ("PIN", "not tried again"):
+        seal.give("654321")
+        with pytest.raises(RootKeyRefused, match=reason):
+            seal.prepare()
+        seal.forget()
+    seal.give(PIN)
+    seal.prepare()
+
+
+@pytest.mark.parametrize("pin", ["", "1" * 257])
+def test_what_is_no_pin_is_refused(hsm: SoftHsm, pin: str) -> None:
+    with pytest.raises(InvalidRequest):
+        TokenSeal(replace(hsm.place(), pin_file=None)).give(pin)

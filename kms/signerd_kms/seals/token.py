@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from signerd_kms.errors import RootKeyMissing, RootKeyRefused, SealFailed, UnwrapFailed
+from signerd_kms.errors import (
+    InvalidRequest,
+    RootKeyMissing,
+    RootKeyRefused,
+    SealFailed,
+    SealNotReady,
+    UnwrapFailed,
+)
 from signerd_kms.memory import wipe
 from signerd_kms.seals.private_file import FileRule, read_private_file
 from signerd_kms.seals.token_channel import BadFrame, receive_frame, send_frame
@@ -36,19 +43,19 @@ class TokenPlace:
         module: The PKCS#11 library of the token's maker.
         token: Label of the token.
         key: Label of an AES key of 256 bits in it.
-        pin_file: File of mode 0600 with the PIN of the token's user.
+        pin_file: File of mode 0600 with the PIN of the token's user; None has people asked for it.
         may_make_key: Whether `prepare` makes the key if there is none.
     """
 
     module: Path
     token: str
     key: str
-    pin_file: Path
+    pin_file: Path | None
     may_make_key: bool = False
 
 
 class TokenSeal:
-    """A seal whose key never leaves a token."""
+    """A seal whose key never leaves a token. Without a PIN file it works between `give` and `forget` only."""
 
     kind = "pkcs11"
 
@@ -72,6 +79,7 @@ class TokenSeal:
         self._seal_id = seal_id
         self._timeout = timeout
         self._child = child
+        self._given: LiveKey | None = None
         self._refused_pin: bytes | None = None  # digest; asking again would lock the token
 
     @property
@@ -104,20 +112,48 @@ class TokenSeal:
             raise UnwrapFailed("the key check value of a wrapped key does not match")
         return live
 
+    @property
+    def is_asked(self) -> bool:
+        """Say if people are asked for the PIN."""
+        return self._place.pin_file is None
+
+    def give(self, pin: str) -> None:
+        """Take the PIN for the operations that follow; the caller calls `forget` after them.
+
+        Raises:
+            InvalidRequest: It is empty or too long.
+        """
+        self.forget()
+        octets = pin.encode()
+        if not 0 < len(octets) <= _MAX_PIN_OCTETS:
+            raise InvalidRequest(f"a PIN has 1 to {_MAX_PIN_OCTETS} octets")
+        self._given = LiveKey(octets)
+
     def forget(self) -> None:
-        """Do nothing: the PIN is read anew each time."""
+        """Wipe the PIN that was given; one in a file is read anew each time."""
+        given, self._given = self._given, None
+        if given is not None:
+            given.close()
+
+    def _read_pin(self) -> LiveKey:
+        file = self._place.pin_file
+        if file is not None:
+            with read_private_file(file, _PIN_RULE, _MAX_PIN_OCTETS) as read:
+                return LiveKey(bytes(memoryview(read.octets)[: len(read.octets.rstrip(b"\r\n"))]))
+        if self._given is None:
+            raise SealNotReady(f"seal {self._seal_id!r} waits for the PIN of its token: run `signerd unseal`")
+        return LiveKey(bytes(memoryview(self._given.octets)))
 
     def _describe(self) -> str:
         return f"the token {self._place.token!r} of {self._place.module}"
 
     def _ask(self, operation: str, *arguments: bytes) -> bytes:
-        with read_private_file(self._place.pin_file, _PIN_RULE, _MAX_PIN_OCTETS) as file:
-            pin = LiveKey(bytes(memoryview(file.octets)[: len(file.octets.rstrip(b"\r\n"))]))
-        with pin:
+        with self._read_pin() as pin:
             digest = hashlib.sha256(pin.octets).digest()
             if digest == self._refused_pin:
+                source = f"{self._place.pin_file}: " if self._place.pin_file else ""
                 raise RootKeyRefused(
-                    f"{self._place.pin_file}: the token {self._place.token!r} refused this PIN; it is not "
+                    f"{source}the token {self._place.token!r} refused this PIN; it is not "
                     "tried again, as that would lock the token"
                 )
             place = self._place

@@ -1,4 +1,4 @@
-"""Passphrases from the terminal, or from a file descriptor."""
+"""Passphrases, and PINs of tokens, from the terminal or from a file descriptor."""
 
 import getpass
 import os
@@ -30,10 +30,10 @@ class PassphraseInput:
         Raises:
             CommandFailed: There is none, or two entries differ.
         """
-        wanted = [seal.id for seal in seals if seal.has_passphrase]
+        wanted = [seal for seal in seals if seal.has_passphrase]
         if self._lines is not None:
-            return {seal_id: _take(self._lines, seal_id) for seal_id in wanted}
-        return {seal_id: _ask(seal_id, is_new=is_new) for seal_id in wanted}
+            return {seal.id: _take(self._lines, seal.id) for seal in wanted}
+        return {seal.id: _ask(seal, is_new=is_new) for seal in wanted}
 
 
 def _read_lines(descriptor: int) -> list[str]:
@@ -60,12 +60,13 @@ def _take(lines: Iterator[str], seal_id: str) -> str:
     return passphrase
 
 
-def _ask(seal_id: str, *, is_new: bool) -> str:
+def _ask(seal: SealStatus, *, is_new: bool) -> str:
     try:
-        passphrase = getpass.getpass(f"Passphrase of seal {seal_id}: ")
+        passphrase = getpass.getpass(f"{seal.secret_name} of seal {seal.id}: ")
         if not passphrase:
-            raise CommandFailed("no passphrase was given")
-        if is_new and getpass.getpass("Once more: ") != passphrase:
+            raise CommandFailed("nothing was given")
+        # a token knows its PIN already, and says so at once if it is another
+        if is_new and seal.kind == "passphrase" and getpass.getpass("Once more: ") != passphrase:
             raise CommandFailed("the two entries differ")
     except EOFError as error:
         raise CommandFailed("there is no terminal to ask for the passphrase: use --fd") from error

@@ -94,11 +94,17 @@ class SealStatus(_Part):
     holds_root_key: bool | None = None  # None: not known while the KMS cannot be read
     root_generation: int | None = None
     wrapped_at: float | None = None
+    is_asked: bool = False  # whether people are asked for what opens it
 
     @property
     def has_passphrase(self) -> bool:
-        """Say if it opens with a passphrase."""
-        return self.kind == "passphrase"
+        """Say if it opens with a passphrase, or with a PIN that is asked for."""
+        return self.is_asked or self.kind == "passphrase"
+
+    @property
+    def secret_name(self) -> str:
+        """Name what people are asked for."""
+        return "PIN of the token" if self.kind == "pkcs11" else "Passphrase"
 
 
 class KmsStatus(_Part):

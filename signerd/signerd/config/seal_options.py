@@ -34,7 +34,7 @@ _OPTIONS: Final[Mapping[SealType, tuple[str, ...]]] = {
 """Which options each kind has, apart from type and id."""
 
 _NEEDED: Final[Mapping[SealType, tuple[str, ...]]] = {
-    SealType.PKCS11: ("module", "token", "pin_file"),
+    SealType.PKCS11: ("module", "token"),
 }
 
 

@@ -49,8 +49,8 @@ def test_seals_are_made_in_the_order_of_the_file() -> None:
             "f.yaml:3: seals[0].file: is no option of a seal of type passphrase",
         ),
         (
-            "seals:\n  - type: pkcs11\n    module: /m.so\n    token: t\n",
-            "f.yaml:2: seals[0].pin_file: must be stated for a seal of type pkcs11",
+            "seals:\n  - type: pkcs11\n    module: /m.so\n",
+            "f.yaml:2: seals[0].token: must be stated for a seal of type pkcs11",
         ),
         (
             "seals:\n  - type: file\n  - type: file\n    file: other\n",
