@@ -264,6 +264,9 @@ class Daemon:
         published = keeper.state.published
         assert published is not None  # noqa: S101  # it was just published
         await self._pool.announce({"zone": keeper.entry.text, "serial": published.serial})
+        if (wait := self._dnssec.take_wait(keeper.entry)) is not None:
+            now = self._clock.now() + 1  # the time is cut to whole seconds
+            await trio.to_thread.run_sync(self._dnssec.note_served, keeper.entry, now, wait)
         self._signals_due.set()
         if self._notices is not None:
             self._notices.note_version(published)

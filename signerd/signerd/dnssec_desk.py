@@ -14,6 +14,7 @@ from signerd.delegation.parent_probe import ParentProbe, ProbeOptions, ServerAdd
 from signerd.delegation.stub_resolver import Patience
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
+from signerd.dnssec.key import DnsKey
 from signerd.rollover.probe_times import ProbeTimes
 from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.delegation_care import DelegationCare
@@ -48,6 +49,7 @@ class DnssecDesk:
         self._options = options
         self._on_change = on_change
         self._on_alarms = on_alarms
+        self._waits: dict[Name, int] = {}  # from publication until a new DS may be at the parent, seconds
 
     def open(self) -> DnssecManagement:
         """Give what manages DNSSEC.
@@ -138,12 +140,28 @@ class DnssecDesk:
 
     def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
         """Note that a version was signed."""
+
+        def find_not_before(key: DnsKey) -> int | None:
+            moment = find_ds_not_before(key, version, previous, at)
+            if moment is not None:
+                self._waits[entry.name] = moment - at
+            return moment
+
         try:
-            self.open().note_signed(
-                entry.text, at, lambda key: find_ds_not_before(key, version, previous, at)
-            )
+            self.open().note_signed(entry.text, at, find_not_before)
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             logger.warning("zone %s: that it was signed is not noted: %s", entry.text, error)
+
+    def take_wait(self, entry: ZoneEntry) -> int | None:
+        """Give how long a new DS must wait after a version was published; None if none does. Never blocks."""
+        return self._waits.pop(entry.name, None)
+
+    def note_served(self, entry: ZoneEntry, at: int, wait: int) -> None:
+        """Note from when a new DS may be at the parent: what is signed may be long in being published."""
+        try:
+            self.open().delay_ds(entry.text, at + wait)
+        except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
+            logger.warning("zone %s: when it was published is not noted: %s", entry.text, error)
 
     def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:
         """Note that no version could be signed."""

@@ -299,6 +299,25 @@ class DnssecManagement:
 
         self._rewrite(setting.zone, JOB, note)
 
+    def delay_ds(self, zone: str, moment: int) -> None:
+        """Note that the DS of the key chosen last may be at the parent no sooner than at a moment.
+
+        Args:
+            zone: Its name without trailing dot.
+            moment: Epoch seconds.
+        """
+        with self.store.read() as connection:
+            setting = settings.find_setting_by_name(connection, zone)
+        if setting is None:
+            return
+
+        def delay(old: DnssecSetting) -> DnssecSetting:
+            if old.ds_not_before is None or old.kms_key != setting.kms_key:
+                return old
+            return replace(old, ds_not_before=max(old.ds_not_before, moment))
+
+        self._rewrite(setting.zone, JOB, delay)
+
     def note_failed(self, zone: str, reason: str, signatures_until: int | None) -> None:
         """Note that a version could not be signed; the one in service stays.
 
