@@ -17,6 +17,7 @@ BUSY_TIMEOUT_SECONDS = 10  # how long a writer waits for another process's trans
 MAX_CONNECTIONS = 64  # threads that use the database at once; more wait
 
 _RETRY_SECONDS = 0.01
+_HAS_TURN = "signerd_has_turn"  # in the notes of a connection: it holds up other writers
 _CREATION = threading.Lock()
 _SETTINGS = (
     "PRAGMA synchronous = FULL",  # a commit is on disk before it returns: the audit promises it
@@ -48,8 +49,10 @@ def open_database(path: Path) -> Engine:
         max_overflow=0,
         hide_parameters=True,  # errors and logs must not carry the values of statements
     )
+    turns = _Turns()
     event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", turns.begin)
+    event.listen(engine, "checkin", turns.end)
     return engine
 
 
@@ -84,9 +87,32 @@ def _keep_write_ahead_log(cursor: sqlite3.Cursor) -> None:
             return
 
 
-def _begin(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+class _Turns:
+    """Has the writers of this process take turns.
+
+    SQLite lets a writer that finds another at work look again after some time, up to 0.1 s, so that waiting
+    takes longer than what is waited for, and who comes later may be served first. It still decides between
+    processes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def begin(self, connection: Connection) -> None:
+        """Begin a transaction, as the execution options of the connection say."""
+        if connection.get_execution_options().get(READ_ONLY, False):
+            connection.exec_driver_sql("BEGIN")
+            return
+        if not connection.info.get(_HAS_TURN):
+            # Should it take too long, SQLite says so.
+            connection.info[_HAS_TURN] = self._lock.acquire(timeout=BUSY_TIMEOUT_SECONDS)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def end(self, connection: sqlite3.Connection | None, record: ConnectionPoolEntry) -> None:
+        """Let the next one begin: a connection is given back, and its transaction is over."""
+        del connection
+        if record.info.pop(_HAS_TURN, False):
+            self._lock.release()
 
 
 def _prepare_file(path: Path) -> None:

@@ -1,6 +1,7 @@
 import stat
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -101,4 +102,51 @@ def test_writers_on_many_threads_take_turns(tmp_path: Path) -> None:
         thread.join(30)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT at FROM clock_marks")).scalar_one() == 80
+    engine.dispose()
+
+
+class NotedLock:
+    """A lock that says who has it."""
+
+    def __init__(self) -> None:
+        self.holders = 0
+
+    def acquire(self, timeout: float) -> bool:
+        assert timeout > 0
+        self.holders += 1
+        return True
+
+    def release(self) -> None:
+        self.holders -= 1
+
+
+def test_a_writer_ends_its_turn_however_its_transaction_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = NotedLock()
+    monkeypatch.setattr("signerd.store.engine.threading", SimpleNamespace(Lock=lambda: lock))
+    engine = open_database(tmp_path / "a.db")
+    monkeypatch.undo()
+    upgrade(engine)
+    insert = text("INSERT INTO clock_marks VALUES (:name, 1)")
+    with engine.begin() as connection:
+        connection.execute(insert, {"name": "one"})
+        assert lock.holders == 1
+    assert lock.holders == 0
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(insert, {"name": "one"})
+    assert lock.holders == 0
+    with engine.connect() as connection:
+        for name in ("two", "three"):  # two transactions on one connection are one turn
+            with connection.begin():
+                connection.execute(insert, {"name": name})
+            assert lock.holders == 1
+    assert lock.holders == 0
+    with connect_to_read(engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM clock_marks")).scalar_one() == 3
+        assert lock.holders == 0
+    with engine.connect() as connection:
+        connection.execute(insert, {"name": "lost"})
+        connection.invalidate()
+    assert lock.holders == 0
     engine.dispose()
