@@ -160,6 +160,12 @@ def list_ds(status: dict[str, object]) -> list[str]:
     return [str(item["record"]) for item in cast("list[dict[str, object]]", status["dsRecords"])]
 
 
+def list_records(world: World, rdatatype: str) -> list[str]:
+    """Give what the zone says at its apex, as people write it."""
+    answer = world.daemon.ask("child.parent.test", rdatatype).answer
+    return [str(record) for rrset in answer for record in cast("list[dns.rdata.Rdata]", rrset)]
+
+
 def wait_for_the_caches(world: World) -> None:
     """Wait until the DS may be given to the parent, as the status says."""
 
@@ -225,11 +231,14 @@ def test_the_ds_comes_changes_and_goes_without_one_servfail(
         world.call("DELETE", f"{ZONE}/dnssec")
         assert world.call("GET", f"{ZONE}/dnssec")["enabled"] is False
         assert world.daemon.ask("child.parent.test", "DNSKEY").answer  # signed on
+        world.daemon.wait_for(lambda _: list_records(world, "CDS") == ["0 0 0 00"])
+        assert list_records(world, "CDNSKEY") == ["0 3 0 AA=="]
         phase[0] = "without DS, until unsigned"
         world.parent.publish([])
         world.daemon.wait_for(lambda _: not world.daemon.ask("child.parent.test", "DNSKEY").answer, 60)
         world.daemon.wait_for(lambda _: not world.is_validated())
         assert world.call("GET", f"{ZONE}/dnssec") == {"enabled": False, "dsDelegated": False}
+        assert list_records(world, "CDS") == []
     finally:
         ended.set()
         watcher.join()
