@@ -51,7 +51,7 @@ from signerd.zones.durable_file import replace_file
 from signerd.zones.fleet import FleetOptions, ZoneFleet
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.pipeline import Stage
-from signerd.zones.zone_list import Source, ZoneEntry, format_zone_name
+from signerd.zones.zone_list import Source, ZoneEntry, format_zone_name, parse_zone_name
 from signerd_kms.memory import harden_process
 
 logger = logging.getLogger(__name__)
@@ -186,7 +186,7 @@ class Daemon:
             signing_log=self._dnssec,
             find_additions=lambda name: self._signals.find(name),
         )
-        self._signals = SignalDesk(config.policies, self._list_served, self._dnssec.list_delegated)
+        self._signals = SignalDesk(config.policies, self._list_served, self._find_delegated)
         self._signals_due = trio.Event()
         self._delegation_care = self._dnssec.make_care(clock.now)
         self._notices = self._make_notice_care() if config.dnssec.notify_parent else None
@@ -197,7 +197,8 @@ class Daemon:
             self._dnssec.probe_times,
             self._list_looked_after,
             self._sign_anew,
-            (self._alarms.note_plan,),
+            # With a new plan the parent may be known to have a DS.
+            (self._alarms.note_plan, lambda plan: self._signals_due.set()),
         )
         self._workshop.find_published = self._find_published
         self._workshop.on_step = self._rollover_care.post
@@ -297,6 +298,12 @@ class Daemon:
     async def _announce_zones(self, message: dict[str, object]) -> None:
         await self._pool.announce(message)
         self._signals_due.set()
+
+    def _find_delegated(self) -> Mapping[Name, bool]:
+        found = dict(self._dnssec.find_delegated())
+        for plan in self._workshop.rollovers.list_plans():
+            found[parse_zone_name(plan.zone)] = plan.is_delegated
+        return found
 
     def _list_served(self) -> Sequence[ServedVersion]:
         keepers = list(self._fleet.keepers.values())

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,7 +21,7 @@ from signerd.zone_dnssec.delegation_care import DelegationCare
 from signerd.zone_dnssec.ds_timing import find_ds_not_before
 from signerd.zone_dnssec.management import DnssecManagement, Order
 from signerd.zones.pipeline import SigningImpossible
-from signerd.zones.zone_list import Source, ZoneEntry
+from signerd.zones.zone_list import Source, ZoneEntry, parse_zone_name
 from signerd_kms.errors import KmsError
 
 logger = logging.getLogger(__name__)
@@ -111,14 +111,15 @@ class DnssecDesk:
         patience = Patience(options.probe_timeout, options.probe_attempts)
         return ParentNotifier(resolvers, options.notify_networks, patience)
 
-    def list_delegated(self) -> Collection[Name]:
-        """List the zones of the API that have a DS at their parent, as far as that is known."""
+    def find_delegated(self) -> Mapping[Name, bool]:
+        """Say of zones of the API if they have a DS at their parent; of those that it is known of."""
         try:
             with self._holder.custody.store.read() as connection:
-                return settings.list_delegated(connection)
+                found = settings.read_delegations(connection)
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             logger.warning("it is not known which zones have a DS: %s", error)
-            return ()
+            return {}
+        return {parse_zone_name(text): is_delegated for text, is_delegated in found.items()}
 
     # For the pipelines
 

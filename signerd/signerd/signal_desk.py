@@ -35,18 +35,19 @@ class SignalDesk:
         self,
         policies: Mapping[str, Policy],
         list_served: Callable[[], Sequence[ServedVersion]],
-        list_delegated: Callable[[], Collection[Name]],
+        find_delegated: Callable[[], Mapping[Name, bool]],
     ) -> None:
         """Do nothing yet.
 
         Args:
             policies: Of the configuration, by name.
             list_served: Lists the zones in service.
-            list_delegated: Lists zones that are known to have a DS at their parent: they need no signals.
+            find_delegated: Says of zones if they have a DS at their parent, so that they need no signals; as
+                long as that is not known of a zone, as after a start, its signals stay as they are.
         """
         self._signalling = frozenset(name for name, policy in policies.items() if policy.signal)
         self._list_served = list_served
-        self._list_delegated = list_delegated
+        self._find_delegated = find_delegated
         self._lock = threading.Lock()
         self._plan: SignalPlan | None = None
 
@@ -89,20 +90,33 @@ class SignalDesk:
         zones = self._list_served()
         entries = {zone.entry.name: zone.entry for zone in zones}
         served = {zone.entry.name: zone.published for zone in zones}
-        delegated = frozenset(self._list_delegated())
+        delegated = self._find_delegated()
         children = [
             published
             for name, published in served.items()
-            if published is not None and entries[name].policy in self._signalling and name not in delegated
+            if published is not None
+            and entries[name].policy in self._signalling
+            and not delegated.get(name, False)
         ]
 
         def refuse(host: Name) -> str | None:
             return OF_API if entries[host].source is Source.API else None
 
         plan = plan_signals(children, served, refuse)
-        # What did not change stays the same object, so that comparing costs nothing.
-        by_host = {
-            host: old if (old := before.by_host.get(host)) is not None and old == signals else signals
-            for host, signals in plan.by_host.items()
+        undecided = {
+            owner for child, owners in plan.names.items() if child not in delegated for owner in owners
         }
+        by_host: dict[Name, Signals] = {}
+        for host, planned in plan.by_host.items():
+            present = _list_owners(served[host])
+            signals = {
+                owner: types for owner, types in planned.items() if owner not in undecided or owner in present
+            }
+            old = before.by_host.get(host)
+            if signals:  # what did not change stays the same object, so that comparing costs nothing
+                by_host[host] = old if old is not None and old == signals else signals
         return SignalPlan(by_host, plan.problems, plan.names)
+
+
+def _list_owners(zone: Zone | None) -> Collection[Name]:
+    return () if zone is None else zone.names.keys()

@@ -1,5 +1,6 @@
 """Signals of RFC 9615 of a running server, as tools and a validating resolver see them."""
 
+import signal
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,9 +15,9 @@ import dns.rrset
 import pytest
 
 from daemon_process import DaemonProcess, run_daemon
-from peers import find_free_port, find_tool, run_unbound
+from peers import find_free_port, find_tool, run_knotd, run_unbound
 
-SOA = "$TTL 300\n@ SOA ns h 1 3600 600 86400 300\n"
+SOA = "$TTL 1\n@ SOA ns h 1 3600 600 86400 1\n"
 CHILD = SOA + "@ NS ns1.provider.test.\n@ NS ns2.provider.test.\nwww A 192.0.2.7\n"
 PARENT = SOA + "@ NS ns1.provider.test.\nchild NS ns1.provider.test.\nchild NS ns2.provider.test.\n"
 PROVIDER = SOA + "@ NS ns1\nns1 A 192.0.2.1\nns2 A 192.0.2.2\n*.wild TXT x\n"
@@ -29,7 +30,7 @@ FILES = {
 }
 OPTIONS = """
 policies:
-  signalling: {signal: true}
+  signalling: {signal: true, dnskey_ttl: 1s, propagation: 0s}
 zones:
   - {name: child.parent.test, policy: signalling}
 """
@@ -177,3 +178,33 @@ def test_what_cannot_be_signalled_is_in_the_status(tmp_path: Path) -> None:
         assert "no signal to its parent beneath ns.elsewhere.test." in str(
             daemon.zone("child.parent.test")["notices"]
         )
+
+
+def write_parent(file: Path, serial: int, ds: str) -> None:
+    soa = SOA.replace("h 1 ", f"h {serial} ")
+    file.write_text(PARENT.replace(SOA, soa) + ds)
+
+
+def test_the_signals_go_once_the_servers_of_another_parent_show_the_ds(tmp_path: Path) -> None:
+    file, port = tmp_path / "parent.zone", find_free_port()
+    write_parent(file, 1, "")
+    files = {name: text for name, text in FILES.items() if name != "parent.test.zone"}
+    options = f"""
+dnssec:
+  parents: {{parent.test: ["127.0.0.1@{port}"]}}
+  probe_interval: 1s
+  waiting_probe_interval: 1s
+{OPTIONS}"""
+    with (
+        run_knotd(tmp_path / "knot", {"parent.test": file}, port) as parent,
+        run_daemon(tmp_path / "daemon", files, options) as daemon,
+    ):
+        daemon.wait_for(lambda _: has_signals(daemon))
+        write_parent(file, 2, daemon.run_command("ds", "child.parent.test").stdout)
+        parent.send_signal(signal.SIGHUP)
+        daemon.wait_for(lambda _: has_no_signal(daemon))
+        serials = list_serials(daemon)
+        daemon.stop()
+        daemon.start()
+        assert has_no_signal(daemon)
+        assert list_serials(daemon) == serials, "a restart does not bring them back for a moment"

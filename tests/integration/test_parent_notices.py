@@ -17,7 +17,7 @@ import pytest
 from daemon_process import DaemonProcess, Report, run_daemon
 from peers import find_free_port, find_tool, run_named, run_unbound
 
-SOA = "$TTL 300\n@ SOA ns h 1 3600 600 86400 300\n"
+SOA = "$TTL 1\n@ SOA ns h 1 3600 600 86400 1\n"
 CHILD = SOA + "@ NS ns\nns A 127.0.0.1\n"
 
 
@@ -90,7 +90,7 @@ dnssec:
   notify_delay: 0s
   notify_networks: [127.0.0.0/8]
 policies:
-  default: {{cds: {cds}}}
+  default: {{cds: {cds}, dnskey_ttl: 1s, propagation: 0s}}
 """
 
 

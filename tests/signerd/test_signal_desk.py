@@ -29,13 +29,14 @@ class World:
     """Zones in service; each test changes them."""
 
     zones: dict[str, ServedVersion] = field(default_factory=dict[str, ServedVersion])
-    delegated: set[Name] = field(default_factory=set[Name])
+    delegated: dict[Name, bool] = field(default_factory=dict[Name, bool])
 
     def put(
         self, origin: str, zone: Zone | None, policy: str = "default", source: Source = Source.FILE
     ) -> None:
         entry = ZoneEntry(parse_name(origin), Path(origin), policy, None, source)
         self.zones[origin] = ServedVersion(entry, zone)
+        self.delegated.setdefault(entry.name, False)
 
     def open(self) -> SignalDesk:
         policies = {"default": Policy(), "signalling": Policy(signal=True)}
@@ -79,9 +80,24 @@ def test_zones_to_be_signed_anew_are_those_that_get_something_else(world: World)
 def test_a_zone_with_a_ds_is_signalled_no_more(world: World) -> None:
     desk = world.open()
     desk.look()
-    world.delegated.add(parse_name("b.test."))
+    world.delegated[parse_name("b.test.")] = True
     assert desk.look() == [HOST]
     assert list_owners(desk) == [b"a"]
+
+
+def test_what_is_published_stays_as_long_as_nobody_knows_the_parent(world: World) -> None:
+    host = world.zones["provider.test."].published
+    assert host is not None
+    signals = dict(world.open().find(HOST))
+    world.delegated.clear()
+    assert world.open().find(HOST) == {}
+    only_a = {owner: types for owner, types in signals.items() if owner[9:10] == b"a"}
+    world.put("provider.test.", Zone(host.origin, {**host.names, **only_a}, host.nsec3))
+    desk = world.open()
+    assert list_owners(desk) == [b"a"]
+    world.delegated[parse_name("b.test.")] = False
+    assert desk.look() == [HOST]
+    assert list_owners(desk) == [b"a", b"b"]
 
 
 def test_zones_of_the_api_get_nothing_added_but_are_signalled(world: World) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from signerd.timetable.policy import TimetablePolicy
+from signerd.timetable.presence import Presence
 from signerd.timetable.timetable import Outcome
 
 
@@ -23,3 +24,13 @@ class KeyPlan:
     policy: TimetablePolicy
     outcome: Outcome
     looked_at: int
+
+    @property
+    def is_delegated(self) -> bool:
+        """Whether the parent was seen to have a DS of the zone, or may still have one that is to go."""
+        return any(
+            key.ds.is_everywhere
+            or key.ds.presence is Presence.UNRETENTIVE
+            or (key.ds.is_wanted and key.ds.settles_at is not None)
+            for key in self.outcome.state.keys
+        )

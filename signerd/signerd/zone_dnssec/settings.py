@@ -159,12 +159,6 @@ def list_due(connection: Connection, now: int) -> list[DnssecSetting]:
     return [_read(row) for row in connection.execute(query).mappings()]
 
 
-def list_delegated(connection: Connection) -> list[Name]:
-    """List the apexes of the zones that have a DS at their parent."""
-    names = connection.execute(select(dns_dnssec.c.zone).where(dns_dnssec.c.is_delegated == 1)).scalars()
-    return [fold_case(parse_name(name)) for name in names]
-
-
 def read_delegations(connection: Connection) -> dict[str, bool]:
     """Say of each zone with DNSSEC, by name without trailing dot, whether its parent has its DS."""
     table = dns_dnssec
