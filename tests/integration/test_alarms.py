@@ -51,7 +51,7 @@ def test_the_metrics_tell_of_zones_and_alarms(tmp_path: Path) -> None:
     admin = f"  metrics_token: {json.dumps(str(token))}\n"
     zones = {"small.test.zone": ZONE.format(1), "bad.test.zone": ZONE.format(999)}
     with run_daemon(tmp_path, zones, admin_options=admin) as daemon:
-        report = daemon.wait_for(lambda report: len(list_items(report, "alarms")) == 2)
+        report = daemon.wait_for(lambda report: len(list_items(report, "alarms")) == 1)
         url = f"http://{str(report['admin']).replace('@', ':')}/metrics"
         answer = httpx.get(url, headers={"Authorization": "Bearer letmein"}, trust_env=False)
     assert answer.status_code == 200
@@ -59,8 +59,8 @@ def test_the_metrics_tell_of_zones_and_alarms(tmp_path: Path) -> None:
     assert float(figures['signerd_zone_runway_seconds{zone="small.test"}']) > 86400
     assert figures['signerd_zone_sign_error_age_seconds{zone="small.test"}'] == "0.0"
     assert 'signerd_zone_runway_seconds{zone="bad.test"}' not in figures
-    for code in ("zone.file_refused", "dnssec.sign_failed"):
-        assert float(figures[f'signerd_alarm_age_seconds{{code="{code}",zone="bad.test"}}']) >= 0
+    assert float(figures['signerd_alarm_age_seconds{code="dnssec.sign_failed",zone="bad.test"}']) >= 0
+    assert float(figures['signerd_zone_sign_error_age_seconds{zone="bad.test"}']) >= 0
 
 
 def test_a_sealed_kms_is_an_alarm(tmp_path: Path) -> None:

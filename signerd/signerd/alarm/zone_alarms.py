@@ -44,7 +44,7 @@ def find_zone_alarms(condition: ZoneCondition, now: int, runway_seconds: int) ->
         effect = "the last good version is served" if condition.is_published else "the zone is not served"
         text = f"it cannot be signed and published: {condition.last_error}; {effect}"
         alarms.append(Alarm("dnssec.sign_failed", text))
-    if condition.file_error is not None:
+    if condition.file_error not in (None, condition.last_error):  # a zone that never was served has both
         text = f"its file is refused: {condition.file_error}"
         alarms.append(Alarm("zone.file_refused", text, "whoever keeps the file"))
     if condition.check_error is not None:

@@ -204,6 +204,7 @@ class Lane:
     def _note_failure(self, delivery: Delivery, verdict: Verdict, reason: str) -> None:
         now, name = self.parts.now(), self.webhook.name
         self.counts.failed += 1
+        is_known = self.counts.last_error == reason
         self.counts.last_error = reason
         if verdict.is_refused:
             self._refusals += 1
@@ -211,7 +212,8 @@ class Lane:
             self._failures += 1
             pause = find_delay(self._failures, self.parts.chance(), LONGEST_PAUSE_SECONDS)
             self._paused_until = self.parts.monotonic() + max(pause, verdict.retry_after)
-        logger.warning("webhook %s: event %s is not delivered: %s", name, delivery.event, reason)
+        level = logging.DEBUG if is_known else logging.WARNING  # the same for days would be noise
+        logger.log(level, "webhook %s: event %s is not delivered: %s", name, delivery.event, reason)
         if max(self._failures, self._refusals) >= FAILING_AFTER:
             self.parts.on_trouble(name, f"events cannot be delivered: {reason}")
         attempts = delivery.attempts + 1

@@ -31,6 +31,12 @@ def test_each_error_has_its_code() -> None:
     assert codes(condition) == ["zone.file_refused", "zone.check_failed"]
 
 
+def test_one_reason_is_one_alarm() -> None:
+    assert codes(ZoneCondition(is_published=False, last_error="line 3", file_error="line 3")) == [
+        "dnssec.sign_failed"
+    ]
+
+
 @pytest.mark.parametrize(
     ("due_ago", "expires_in", "expected"),
     [

@@ -263,6 +263,16 @@ async def test_a_receiver_that_fails_for_long_is_told_until_it_answers(world: Wo
     assert world.trouble[-1] is None
 
 
+async def test_the_same_failure_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.add("e1")
+    other = Verdict("status 500")
+    world.verdicts = [DOWN, DOWN, DOWN, other]
+    while world.waiting:
+        world.pass_time(await world.lane.deliver())
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [line.rpartition("delivered: ")[2] for line in warnings] == [DOWN.reason, other.reason]
+
+
 async def test_a_receiver_that_asks_for_patience_gets_it(world: World) -> None:
     world.add("e1", "e2")
     world.verdicts = [Verdict("status 503", retry_after=600)]
