@@ -80,6 +80,15 @@ def check_options(config: Config) -> Iterator[Finding]:
             )
     if config.kms.import_sha1:
         yield Finding(Verdict.WEAK, "kms.import_sha1", "imports wrapped with SHA-1 are taken")
+    if not config.webhooks:
+        yield Finding(
+            Verdict.WEAK, "webhooks", "none: nobody is told of an alarm who does not look or scrape"
+        )
+    for webhook in config.webhooks:
+        if webhook.allow_http and webhook.url.startswith("http:"):
+            yield Finding(
+                Verdict.WEAK, f"webhook {webhook.title}", "not https: others can read and drop events"
+            )
     checkpoints = config.checkpoint_file.parent
     if checkpoints.exists() and config.state_directory.exists():
         if checkpoints.stat().st_dev == config.state_directory.stat().st_dev:

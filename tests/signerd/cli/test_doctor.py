@@ -48,6 +48,7 @@ def test_safe_files_are_good_and_what_nobody_sees_is_said(tmp_path: Path) -> Non
         assert re.search(f"^not seen +{re.escape(what)}: ", result.stdout, re.MULTILINE), what
     assert re.search("^weak +seals: only one", result.stdout, re.MULTILINE)
     assert re.search("^weak +api_zones.name_servers: not stated", result.stdout, re.MULTILINE)
+    assert re.search("^weak +webhooks: none", result.stdout, re.MULTILINE)
     assert "refresh_margin" not in result.stdout
 
 
@@ -100,6 +101,7 @@ def test_options_that_risk_something_are_named(tmp_path: Path) -> None:
         config.read_text()
         + f"admin: {{trusted_proxies: ['0.0.0.0/0'], metrics_token: {secret}}}\n"
         + "kms: {import_sha1: true}\n"
+        + "webhooks: [{url: 'http://10.0.0.1/x', name: ops, allow_http: true}]\n"
         + "seals: [{type: file}, {type: environment, variable: SIGNERD_KEY}]\n"
     )
     result = run_doctor(config)
@@ -108,6 +110,7 @@ def test_options_that_risk_something_are_named(tmp_path: Path) -> None:
         "bad +admin.trusted_proxies: 0.0.0.0/0",
         "bad +token for /metrics: ",
         "weak +kms.import_sha1: ",
+        "weak +webhook ops: not https",
         "weak +seals: a key in the environment",
         "good +seals: 2, of which any",
     ):
