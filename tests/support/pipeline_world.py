@@ -199,6 +199,7 @@ class PipelineWorld:
                 its rows say.
         """
         self._is_of_api = is_of_api
+        self._kms_key: str | None = None
         shutil.copytree(_make_template(), folder, dirs_exist_ok=True)
         self.config = _write_config(folder, policy)
         self.clock = FakeClock()
@@ -227,7 +228,7 @@ class PipelineWorld:
         self.workshop = ZoneWorkshop(
             self.config, self.clock, self._holder, record, lambda text, done, total: None, 1, dnssec=SignAll()
         )
-        entry = ZoneEntry(ORIGIN, self.file)
+        entry = ZoneEntry(ORIGIN, self.file, kms_key=self._kms_key)
         if self._is_of_api:
             entry = ZoneEntry(ORIGIN, None, source=Source.API, identity="zone-1")
         self.pipeline = ZonePipeline(
@@ -251,6 +252,11 @@ class PipelineWorld:
     def scope(self) -> Scope:
         """Where the KMS keys of zones are."""
         return Scope(self.custody.platform.organisation, self.custody.platform.region)
+
+    def name_kms_key(self, kms_key: str) -> None:
+        """Restart with a KMS key named in the configuration of the zone."""
+        self._kms_key = kms_key
+        self.restart()
 
     def change_policy(self, policy: str) -> None:
         """Restart with other options of the policy."""

@@ -9,6 +9,7 @@ from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns import rdatatype as rt
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey
+from signerd.rollover.desk import RolloverDesk
 from signerd.rollover.timetable_record import read_record
 from signerd.rollover.zone_timetable import StepReport, ZoneTimetable
 from signerd.signer.zone_key_store import ZoneKeyStore
@@ -16,6 +17,7 @@ from signerd.timetable.state import Rollover
 from signerd.timetable.timetable import Outcome
 from signerd.validator.zone_validation import validate
 from signerd.zones.master_file import load_master_file
+from signerd_kms.key import KeyIdentity
 
 ZONE_TEXT = """$ORIGIN small.test.
 $TTL 600
@@ -138,6 +140,19 @@ class RolloverWorld:
     def restart(self) -> None:
         """Begin again with what is on the disk."""
         self.pipelines.restart()
+
+    def open_desk(self) -> RolloverDesk:
+        """Give what takes the operator's commands."""
+        workshop = self.pipelines.workshop
+        workshop.find_published = lambda name: self.pipelines.pipeline.state.published
+        return workshop.rollovers
+
+    @property
+    def kms_key_names(self) -> list[str]:
+        """Names of the KMS keys that the zone has."""
+        kms, scope = self.pipelines.custody.kms, self.pipelines.scope
+        keys = self.pipelines.workshop.open_timetable_keys().list_keys(ORIGIN)
+        return [kms.get_key(scope, KeyIdentity(key.kms_key)).name for key in keys if key.kms_key is not None]
 
     def change_policy(self, policy: str) -> None:
         """Restart with other options of the policy."""

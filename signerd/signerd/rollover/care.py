@@ -13,7 +13,6 @@ from signerd.delegation.parent_probe import NoPublicParent, ParentNotFound
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
-from signerd.rollover.desk import RolloverDesk
 from signerd.rollover.key_plan import KeyPlan
 from signerd.rollover.probe_times import ProbeTimes
 from signerd.rollover.zone_timetable import StepReport
@@ -24,6 +23,53 @@ logger = logging.getLogger(__name__)
 LONGEST_SLEEP_SECONDS: Final = 30.0  # the wall clock is looked at this often: it may be set
 _AT_ONCE: Final = 16  # zones whose parents are asked at a time: bounds sockets
 Listener = Callable[[KeyPlan], None]
+
+
+class Timetable(Protocol):
+    """The timetable of a zone."""
+
+    @property
+    def plan(self) -> KeyPlan | None:
+        """Where the keys stand, as of the last step."""
+        ...
+
+    @property
+    def has_parent(self) -> bool:
+        """Whether there is somebody to ask for DS records."""
+        ...
+
+    @property
+    def retry_seconds(self) -> int:
+        """How long it is until a step that could not be taken is tried again."""
+        ...
+
+    def is_at_rest(self, published: Zone | None) -> bool:
+        """Say if a new version gives no reason for a step."""
+        ...
+
+    def step(self, published: Zone | None) -> StepReport | None:
+        """Take a step, in a worker thread; None if it could not be taken."""
+        ...
+
+    def find_probe(self) -> tuple[int | None, bool]:
+        """Say when the parent was asked last, and whether it was found then."""
+        ...
+
+    def take_in(self, answers: Sequence[ServerAnswer], problem: str | None) -> bool:
+        """Take in what the parent said, in a worker thread; say if there is something new to go on."""
+        ...
+
+
+class Timetables(Protocol):
+    """The timetables of all zones."""
+
+    def open(self, entry: ZoneEntry) -> Timetable:
+        """Give the timetable of a zone."""
+        ...
+
+    def drop(self, name: Name) -> None:
+        """Forget a zone that is served no more."""
+        ...
 
 
 class Probe(Protocol):
@@ -54,7 +100,7 @@ class RolloverCare:
 
     def __init__(
         self,
-        desk: RolloverDesk,
+        desk: Timetables,
         probe: Probe,
         clock: Clock,
         times: ProbeTimes,

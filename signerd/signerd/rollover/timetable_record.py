@@ -45,7 +45,7 @@ def read_record(engine: Engine, zone: Name) -> TimetableRecord | None:
 def has_record(engine: Engine, zone: Name) -> bool:
     """Say if a zone has a record."""
     table = zone_timetables
-    with engine.connect() as connection:
+    with connect_to_read(engine) as connection:
         query = select(table.c.zone).where(table.c.zone == format_name(zone))
         return connection.execute(query).first() is not None
 

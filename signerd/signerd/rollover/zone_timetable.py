@@ -394,7 +394,7 @@ class ZoneTimetable:
         self._told = problem
 
     def is_at_rest(self, published: Zone | None) -> bool:
-        """Say if a new version gives no reason for a step: nothing is awaited, and its keys are the same.
+        """Say if a new version gives no reason for a step: its keys are the same, and the rest is up to time.
 
         Takes no time, so that changes of large zones cost no more than they have to.
         """
@@ -403,9 +403,9 @@ class ZoneTimetable:
             return False
         state = memory.record.state
         traces = [trace for key in state.keys for trace in (key.dnskey, key.data)]
+        awaited = [trace for trace in (*traces, *state.coverage.values()) if trace.is_moving]
         return (
-            not state.rollovers
-            and not any(trace.is_moving for trace in (*traces, *state.coverage.values()))
+            all(trace.settles_at is not None for trace in awaited)
             and published.names[published.origin].get(rt.DNSKEY) == apex
         )
 

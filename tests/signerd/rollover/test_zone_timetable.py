@@ -9,11 +9,13 @@ from rollover_world import NothingCame, RolloverWorld
 from signerd.dns import rdatatype as rt
 from signerd.rollover import zone_timetable
 from signerd.signer.timetable_keys import TimetableKeys
+from signerd.signer.zone_key_store import KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys, zone_timetables
-from signerd.timetable.commands import start_rollover
+from signerd.timetable.commands import RolloverRefused, start_rollover
 from signerd.timetable.state import RolloverKind
 from signerd.zones.pipeline import SigningImpossible
 from signerd_kms.attribution import Attribution
+from signerd_kms.key import KeyType
 
 MakeWorld = Callable[..., RolloverWorld]
 DAY = 86400
@@ -281,3 +283,107 @@ def test_a_database_that_is_older_than_the_published_keys_signs_nothing(settled:
     world.put_back_database(old)
     with pytest.raises(SigningImpossible, match="put back the database"):
         world.publish()
+
+
+def test_a_step_that_is_held_happens_once_the_policy_lets_it(settled: RolloverWorld) -> None:
+    world = settled
+    world.change_policy("zsk_period: never, steps: {make: hold}")
+    start(world, RolloverKind.ZSK)
+    world.pipelines.clock.pass_time(DAY)
+    world.work()
+    assert "the policy holds the step 'make'; the operator must act" in world.outcome.sentence
+    assert world.names == ["ksk-1", "zsk-1"]
+    world.change_policy("zsk_period: never")
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.names == ["ksk-1", "zsk-3"]
+
+
+def test_a_step_is_approved_and_a_rollover_turned_back_by_command(settled: RolloverWorld) -> None:
+    world = settled
+    world.change_policy("zsk_period: never, steps: {delegate: ask}")
+    world.work()
+    desk = world.open_desk()
+    with pytest.raises(RolloverRefused, match="no step of a rollover 3 waits for approval"):
+        desk.approve("small.test", 3, None)
+    assert desk.start("small.test", RolloverKind.KSK).startswith(
+        "ksk rollover 3 of zone small.test has begun; "
+    )
+    world.run_until(lambda: "awaits 'signerd rollover approve'" in world.outcome.sentence)
+    assert world.list_served(rt.CDNSKEY) == {"ksk-1"}
+    assert desk.approve("small.test.", 3, None).startswith("the step 'delegate' of rollover 3 is approved; ")
+    world.work()
+    assert world.list_served(rt.CDNSKEY) == {"ksk-3"}
+    assert desk.abort("small.test", 3).startswith("rollover 3 of zone small.test is turned back; ")
+    world.work()
+    assert world.list_served(rt.CDNSKEY) == {"ksk-1"}
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+    with pytest.raises(RolloverRefused, match="no rollover 3 is under way"):
+        desk.abort("small.test", 3)
+    with pytest.raises(RolloverRefused, match="no key timetable of a zone other"):
+        desk.start("other.test", RolloverKind.ZSK)
+
+
+@pytest.mark.parametrize("key_type", [KeyType.ECDSA_P256, KeyType.ECDSA_P384])
+def test_a_key_that_the_configuration_names_becomes_the_ksk(
+    settled: RolloverWorld, key_type: KeyType
+) -> None:
+    world = settled
+    kms, scope = world.pipelines.custody.kms, world.pipelines.scope
+    kms.create_key(scope, "mine", key_type, by=Attribution("someone"))
+    world.pipelines.name_kms_key("mine")
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    world.give_ds("ksk-3")
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.kms_key_names == ["mine"]
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: "add the DS record of ksk-4" in world.outcome.sentence)
+    world.give_ds("ksk-4")
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.kms_key_names == ["mine"]
+    (key,) = [key for key in kms.list_keys(scope) if key.name == "mine"]
+    assert key.latest_version == 2
+
+
+def test_a_key_that_cannot_be_made_is_said_and_tried_again(
+    settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = settled
+
+    def refuse(self: TimetableKeys, *arguments: object) -> None:
+        raise KeyUnusable("no key tag is free")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TimetableKeys, "make", refuse)
+        start(world, RolloverKind.ZSK)
+        assert world.outcome.problem == "zsk-3 cannot be made: no key tag is free"
+        report = world.step()
+    assert report is not None
+    assert report.look_again_at == world.now + 60
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.names == ["ksk-1", "zsk-3"]
+
+
+def test_a_parent_that_is_not_found_keeps_a_ksk_rollover_waiting(settled: RolloverWorld) -> None:
+    world = settled
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    world.give_ds("ksk-3")
+    world.is_parent_known = False
+    world.pipelines.clock.pass_time(30 * DAY)
+    world.work()
+    assert "no name server of the parent is known" in world.outcome.sentence
+    assert world.list_served() == {"ksk-1", "ksk-3", "zsk-1"}
+    world.is_parent_known = True
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.list_served() == {"ksk-3", "zsk-1"}
+
+
+def test_changes_of_records_take_no_step_while_only_time_must_pass(settled: RolloverWorld) -> None:
+    world = settled
+    published = world.pipelines.pipeline.state.published
+    assert world.timetable.is_at_rest(published)
+    start(world, RolloverKind.ZSK)
+    assert not world.timetable.is_at_rest(published)  # the new DNSKEY record is to be seen
+    world.work()
+    assert world.timetable.is_at_rest(world.pipelines.pipeline.state.published)
