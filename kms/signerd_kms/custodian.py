@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -270,6 +270,25 @@ class Custodian:
             hierarchy = self._hierarchy
         if hierarchy is not None:
             hierarchy.forget(identity)
+
+    def forget_place(
+        self, organisation: str, generations: Iterable[tuple[str, int]], identities: Iterable[KeyIdentity]
+    ) -> None:
+        """Drop destroyed key-encryption keys, and keys under them, from memory once nobody uses them.
+
+        Args:
+            organisation: Whose they were.
+            generations: Region and generation of each key-encryption key.
+            identities: Of the keys.
+        """
+        self.wait_for_holders()  # one that began before may bring something back until it is done
+        with self._changed:
+            hierarchy = self._hierarchy
+        if hierarchy is not None:
+            for region, generation in generations:
+                hierarchy.forget_kek(organisation, region, generation)
+            for identity in identities:
+                hierarchy.forget(identity)
 
     def _make_kek(self, connection: Connection, hierarchy: KeyHierarchy, scope: Scope) -> int:
         known = hierarchy.find_kek_generation(connection, scope.organisation, scope.region)

@@ -87,6 +87,12 @@ class ExportNotApproved(KmsError):
     code = "kms.export_not_approved"
 
 
+class ShredChanged(KmsError):
+    """What a person confirmed to destroy is not what there is now."""
+
+    code = "kms.shred_changed"
+
+
 class RotationNotAllowed(KmsError):
     """The key was imported without leave to rotate it."""
 

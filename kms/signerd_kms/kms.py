@@ -25,6 +25,7 @@ from signerd_kms.root_care import RootCare
 from signerd_kms.rotation import Rotation
 from signerd_kms.seal import Seal
 from signerd_kms.service_keys import ServiceKeys
+from signerd_kms.shredding import Shredding
 from signerd_kms.state import State
 from signerd_kms.wrapping_key_rows import WrappingKeyRows
 from signerd_kms.wrapping_keys import WrappingKeys
@@ -117,6 +118,10 @@ class Kms:
         self.list_zones = zones.list_zones
         self.sign_zone_statement = zones.sign_zone_statement
         self.sign_zone_rrsets = zones.sign_zone_rrsets
+
+        shredding = Shredding(self.custodian)
+        self.find_shred = shredding.find_shred
+        self.shred = shredding.shred
 
         service_keys = ServiceKeys(self.custodian)
         self.wrap_service_key = service_keys.wrap_service_key

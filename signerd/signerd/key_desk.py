@@ -1,5 +1,7 @@
 """What the operator does to the seals and keys of the KMS: behind the control socket, never behind HTTP."""
 
+import hashlib
+import logging
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -8,12 +10,19 @@ from dataclasses import asdict
 from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.custody import CustodyHolder, CustodyUnavailable, is_asked
+from signerd.dns.name import format_name
+from signerd.platform.errors import PlatformError
+from signerd.platform.organisation import get_organisation
+from signerd.platform.region import get_region
 from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KmsError
 from signerd_kms.kek_rotation import RewrapProgress
 from signerd_kms.kms import Kms
 from signerd_kms.self_test import run_self_test
+from signerd_kms.shredding import Shred
 from signerd_kms.state import State
+
+logger = logging.getLogger(__name__)
 
 OPERATOR = Attribution(None, via="control-socket")
 """Whoever may use the socket: the user that runs the server."""
@@ -127,6 +136,46 @@ class KeyDesk:
         news = f"; new: {', '.join(added)}" if added else ""
         return f"the root key is wrapped under {count} seals, and each has opened it{news}"
 
+    def find_shred(self, organisation: str, region: str | None) -> dict[str, object]:
+        """Say what `shred` would destroy, and what has to be said to have it done."""
+        with self._working({}) as kms:
+            found = kms.find_shred(*self._find_place(organisation, region))
+        return _describe_shred(found)
+
+    def shred(self, organisation: str, region: str | None, token: str) -> str:
+        """Destroy all keys of an organisation or one of its regions.
+
+        Args:
+            organisation: Identity or slug.
+            region: Identity or slug; None for all.
+            token: From `find_shred`: a person has seen what that said.
+        """
+        with self._working({}) as kms:
+            found = kms.find_shred(*self._find_place(organisation, region))
+            if _describe_shred(found)["token"] != token:
+                raise KeyWorkRefused("what there is to destroy has changed since it was shown; look again")
+            kms.shred(found, by=OPERATOR)
+        self._forget_keys()
+        return (
+            f"{len(found.keys)} keys and {found.keks} key-encryption keys of organisation "
+            f"{found.organisation} are destroyed; copies of the database from before are still opened by the "
+            "seals of that time: destroy those copies, too"
+        )
+
+    def _find_place(self, organisation: str, region: str | None) -> tuple[str, str | None]:
+        """Give identities for slugs; what the platform does not know any more is taken for an identity."""
+        with self._holder.custody.store.read() as connection:
+            try:
+                organisation = get_organisation(connection, organisation).identity
+            except PlatformError:
+                logger.info("organisation %s is none of the platform", organisation)
+            if region is not None:
+                try:
+                    region = get_region(connection, region).record.identity
+                except PlatformError:
+                    logger.info("region %s is none of the platform", region)
+        return organisation, region
+
     def tidy(self) -> str | None:
         """Go on with a rewrapping that was interrupted, and destroy what is not needed; called every hour."""
         try:
@@ -154,6 +203,18 @@ class KeyDesk:
         finally:
             self._progress = None
             self._lock.release()
+
+
+def _describe_shred(found: Shred) -> dict[str, object]:
+    stated = repr((found.organisation, found.region, found.keks, found.keys, found.zones))
+    return {
+        "organisation": found.organisation,
+        "region": found.region,
+        "keks": found.keks,
+        "keys": len(found.keys),
+        "zones": [format_name(zone) for zone in found.zones],
+        "token": hashlib.sha256(stated.encode()).hexdigest(),
+    }
 
 
 def describe_rewrap(done: RewrapProgress) -> str:

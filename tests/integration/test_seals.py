@@ -211,3 +211,22 @@ def test_the_pin_of_a_token_is_asked_for_at_each_unseal(
         assert daemon.ask_address("www.small.test") == "192.0.2.1"
         succeed(daemon, "unseal", "--fd", "0", lines=f"{PIN}\n")
         publish(daemon, "192.0.2.2")
+
+
+def test_all_keys_of_an_organisation_are_destroyed_once_its_identity_was_given(tmp_path: Path) -> None:
+    with run_daemon(tmp_path, FIRST) as daemon:
+        refusal = fail(daemon, "kms", "shred", "--organisation", "local")
+        assert "small.test" in refusal  # what it would end
+        assert "--confirm" in refusal
+        identity = refusal.split("of organisation ")[1].split(",")[0]
+        assert identity.startswith("o-")
+        assert "not confirmed" in fail(
+            daemon, "kms", "shred", "--organisation", "local", "--confirm", "local"
+        )
+        publish(daemon, "192.0.2.2")  # all is there
+        assert "no key of organisation other" in fail(daemon, "kms", "shred", "--organisation", "other")
+        done = succeed(daemon, "kms", "shred", "--organisation", "local", "--confirm", identity)
+        assert "are destroyed" in done
+        write_zone(daemon, "192.0.2.3")
+        daemon.wait_for(lambda _: "no keys" in str(daemon.zone("small.test")["last_error"]))
+        assert daemon.ask_address("www.small.test") == "192.0.2.2"

@@ -141,6 +141,7 @@ STATUS_OF_ERROR: Final[Mapping[type[Exception], int]] = {
     kms.KeyMaterialKnown: 409,
     kms.ExportNotAllowed: 400,
     kms.ExportNotApproved: 403,
+    kms.ShredChanged: 409,
     kms.RotationNotAllowed: 400,
     kms.KeyChanged: 412,
     kms.RepeatedDifferently: 409,

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -17,6 +17,7 @@ from signerd.cli.passphrase_input import PassphraseInput
 from signerd.cli.status import JsonOption
 from signerd.cli.status_report import KmsStatus, SealStatus, read_report
 from signerd.cli.status_table import print_seals
+from signerd.control.line_server import read_object
 
 PROGRESS_SECONDS = 0.5
 UNSEALED = "unsealed"
@@ -49,6 +50,7 @@ def add_kms_commands(app: typer.Typer) -> None:
     group.command("rotate-kek")(explain_errors(rotate_kek))
     group.command("rewrap")(explain_errors(rewrap))
     group.command("reseal")(explain_errors(reseal))
+    group.command("shred")(explain_errors(shred))
     app.add_typer(group, name="kms")
 
 
@@ -145,6 +147,45 @@ def reseal(
         is_asked = all(known.has_passphrase for known in others)
         passphrases = PassphraseInput(fd).read(others, is_new=False) if is_asked else {}
     _work(socket, "kms_reseal", {"passphrases": passphrases, "remove": remove})
+
+
+def shred(
+    organisation: Annotated[
+        str, typer.Option("--organisation", help="Identity or slug of the organisation.")
+    ],
+    region: Annotated[str | None, typer.Option("--region", help="Only the keys of this region.")] = None,
+    confirm: Annotated[
+        str | None,
+        typer.Option(
+            "--confirm", metavar="IDENTITY", help="Identity of the organisation; instead of asking."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Destroy all keys of an organisation, and all that they encrypt. This cannot be undone."""
+    socket = _find_socket(config, state)
+    place = {"organisation": organisation, "region": region}
+    found = read_object(send_command(socket, "kms_shred", place, timeout=SLOW_SECONDS).get("shred")) or {}
+    identity, zones = str(found.get("organisation")), found.get("zones")
+    where = f", region {found.get('region')}" if region is not None else ""
+    typer.echo(
+        f"This destroys {found.get('keys')} keys and {found.get('keks')} key-encryption keys of organisation "
+        f"{identity}{where}, and with them everything encrypted by these keys, secrets included.",
+        err=True,
+    )
+    if isinstance(zones, list) and zones:
+        names = ", ".join(map(str, cast("list[object]", zones)))
+        typer.echo(f"Zones that can be signed no more: {names}", err=True)
+    if confirm is None:
+        if not sys.stdin.isatty():
+            raise CommandFailed(
+                "nobody is there to ask: confirm it with --confirm and the organisation's identity"
+            )
+        confirm = typer.prompt("Type the identity of the organisation to go on", err=True)
+    if confirm != identity:
+        raise CommandFailed(f"not confirmed: that is not {identity}; nothing is destroyed")
+    _echo(send_command(socket, "kms_shred", {**place, "token": found.get("token")}, timeout=SLOW_SECONDS))
 
 
 def _find_socket(config: Path | None, state: Path | None) -> Path:

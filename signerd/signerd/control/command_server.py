@@ -20,7 +20,16 @@ logger = logging.getLogger(__name__)
 
 _ROLLOVER_COMMANDS = frozenset({"rollover_status", "rollover_start", "rollover_approve", "rollover_abort"})
 _KEY_COMMANDS = frozenset(
-    {"seal", "unseal", "kms_status", "kms_rotate_root", "kms_rotate_kek", "kms_rewrap", "kms_reseal"}
+    {
+        "seal",
+        "unseal",
+        "kms_status",
+        "kms_rotate_root",
+        "kms_rotate_kek",
+        "kms_rewrap",
+        "kms_reseal",
+        "kms_shred",
+    }
 )
 
 
@@ -57,6 +66,14 @@ class Keys(Protocol):
 
     def rotate_kek(self, organisation: str | None) -> str:
         """Make new key-encryption keys and wrap everything under them."""
+        ...
+
+    def find_shred(self, organisation: str, region: str | None) -> dict[str, object]:
+        """Say what a shredding would destroy."""
+        ...
+
+    def shred(self, organisation: str, region: str | None, token: str) -> str:
+        """Destroy all keys of an organisation or region."""
         ...
 
     def rewrap(self) -> str:
@@ -156,6 +173,9 @@ class CommandServer:
         organisation, remove = _read_text(request, "organisation"), _read_text(request, "remove")
         if command == "kms_status":
             return {"kms": await trio.to_thread.run_sync(keys.describe)}
+        if command == "kms_shred":
+            region, token = _read_text(request, "region"), _read_text(request, "token")
+            return await trio.to_thread.run_sync(self._shred, organisation or "", region, token)
         work: dict[str, Callable[[], str]] = {
             "seal": keys.seal,
             "unseal": lambda: keys.unseal(passphrases),
@@ -168,6 +188,11 @@ class CommandServer:
         if command == "unseal":
             self._on_unsealed()
         return {"message": message}
+
+    def _shred(self, organisation: str, region: str | None, token: str | None) -> dict[str, object]:
+        if token is None:
+            return {"shred": self._keys.find_shred(organisation, region)}
+        return {"message": self._keys.shred(organisation, region, token)}
 
 
 def _read_passphrases(request: Mapping[str, object]) -> dict[str, str]:
