@@ -64,7 +64,7 @@ def _ask(seal: SealStatus, *, is_new: bool) -> str:
     try:
         passphrase = getpass.getpass(f"{seal.secret_name} of seal {seal.id}: ")
         if not passphrase:
-            raise CommandFailed("nothing was given")
+            raise CommandFailed(f"no {'PIN' if seal.kind == 'pkcs11' else 'passphrase'} was given")
         # a token knows its PIN already, and says so at once if it is another
         if is_new and seal.kind == "passphrase" and getpass.getpass("Once more: ") != passphrase:
             raise CommandFailed("the two entries differ")

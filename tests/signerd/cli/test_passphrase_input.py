@@ -82,3 +82,14 @@ def test_a_known_passphrase_is_asked_for_once(answers: list[str]) -> None:
     assert PassphraseInput(None).read(SEALS[:2], is_new=False) == {"one": "first"}
     with pytest.raises(CommandFailed, match="no passphrase"):
         PassphraseInput(None).read(SEALS[:2], is_new=False)
+
+
+def test_a_pin_that_people_give_is_asked_for_once_also_when_the_seal_is_new(answers: list[str]) -> None:
+    seals = [
+        SealStatus(id="token", kind="pkcs11", is_asked=True),
+        SealStatus(id="other", kind="pkcs11"),  # with a file
+    ]
+    answers += ["123456", ""]
+    assert PassphraseInput(None).read(seals, is_new=True) == {"token": "123456"}
+    with pytest.raises(CommandFailed, match="no PIN"):
+        PassphraseInput(None).read(seals, is_new=True)
