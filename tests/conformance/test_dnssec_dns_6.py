@@ -325,7 +325,7 @@ async def test_another_key_starts_a_key_change(api: DnssecApi, zone: ZonePlace) 
     api.deployment.clock.seconds += MINUTE
     api.answer(zone, new)  # in caches the old DS may be alone until its TTL has passed
     assert (await status(api, zone))["dsDelegated"] is True
-    api.deployment.clock.seconds += 299
+    api.deployment.clock.seconds += 300
     api.answer(zone, new)
     assert states_of(api, zone) == dict(zip(keys, [OUTGOING, ACTIVE], strict=True))
     api.deployment.clock.seconds += 1
@@ -431,7 +431,7 @@ async def test_disable_status_is_off_at_once_and_the_zone_stays_signed_until_the
         assert api.management.is_served_signed(zone.text)
     api.deployment.clock.seconds += 1000
     api.answer(zone, [], [])
-    api.deployment.clock.seconds += 299  # the TTL is 300
+    api.deployment.clock.seconds += 300  # the TTL is 300
     api.answer(zone, [], [])
     assert api.management.is_served_signed(zone.text)
     api.deployment.clock.seconds += 1
@@ -577,7 +577,7 @@ async def test_a_server_that_never_answers_is_ignored_on_command_until_a_time(
     servers = items_of(object_of(await status(api, zone), "delegation"), "servers")
     assert [server.get("ignored") for server in servers] == [None, True]
     assert api.management.is_served_signed(zone.text), "from now on the TTL counts"
-    api.deployment.clock.seconds += 300
+    api.deployment.clock.seconds += 301
     api.answer(zone, [], None)
     assert not api.management.is_served_signed(zone.text)
     (entry,) = audited(api, "dns.dnssec.ignore_server")

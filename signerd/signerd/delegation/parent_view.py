@@ -58,7 +58,8 @@ class Sighting:
     @property
     def leaves_caches_at(self) -> int | None:
         """When no cache has it any more; None as long as the parent has it."""
-        return None if self.gone_at is None else self.gone_at + self.ttl
+        # whole seconds are cut off here, and in resolvers as well
+        return None if self.gone_at is None else self.gone_at + self.ttl + 1
 
 
 @dataclass(frozen=True, slots=True)

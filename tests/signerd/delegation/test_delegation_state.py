@@ -113,9 +113,9 @@ def test_the_old_key_leaves_once_its_ds_is_gone_from_all_servers_and_its_ttl_has
     view = see(set(NEW), None, view=view, at=NOW + 30)
     assert judge(view, KEYS, Intent.SIGNED, NOW + 30).retire_at is None
     view = see(set(NEW), set(NEW), view=view, at=NOW + 40)
-    assert judge(view, KEYS, Intent.SIGNED, NOW + 40).retire_at == NOW + 640
+    assert judge(view, KEYS, Intent.SIGNED, NOW + 40).retire_at == NOW + 641
     view = see(set(NEW), set(NEW), view=view, at=NOW + 50)
-    assert judge(view, KEYS, Intent.SIGNED, NOW + 50).retire_at == NOW + 640
+    assert judge(view, KEYS, Intent.SIGNED, NOW + 50).retire_at == NOW + 641
 
 
 def test_the_old_key_stays_if_its_ds_went_before_the_new_one_came() -> None:
@@ -128,12 +128,12 @@ def test_the_zone_stays_signed_until_no_cache_can_have_a_ds() -> None:
     assert judge(view, KEYS, Intent.UNSIGNED, NOW).to_remove == (NEW[0],)
     assert judge(view, KEYS, Intent.UNSIGNED, NOW).unsign_at is None
     view = see(set(), view=view, at=NOW + 5)
-    assert judge(view, KEYS, Intent.UNSIGNED, NOW + 5).unsign_at == NOW + 5 + 86400
+    assert judge(view, KEYS, Intent.UNSIGNED, NOW + 5).unsign_at == NOW + 5 + 86400 + 1
 
 
 def test_a_foreign_ds_counts_as_much_when_signatures_are_to_go() -> None:
     view = see(set(), view=see({ALIEN}, ttl=50), at=NOW + 5)
-    assert judge(view, KEYS, Intent.UNSIGNED, NOW + 5).unsign_at == NOW + 55
+    assert judge(view, KEYS, Intent.UNSIGNED, NOW + 5).unsign_at == NOW + 56
 
 
 def test_a_zone_that_was_never_delegated_may_be_unsigned_on_the_word_of_all_servers() -> None:
@@ -148,7 +148,7 @@ def test_a_ds_that_comes_back_is_waited_for_again() -> None:
     view = see(set(NEW), view=view, at=NOW + 20, ttl=5)
     assert view.sightings[NEW[0]] == Sighting(1000, NOW + 20)
     view = see(set(), view=view, at=NOW + 30)
-    assert judge(view, KEYS, Intent.UNSIGNED, NOW + 30).unsign_at == NOW + 1030
+    assert judge(view, KEYS, Intent.UNSIGNED, NOW + 30).unsign_at == NOW + 1031
 
 
 IDLE = DelegationState(True, (), (), (), None, None)
