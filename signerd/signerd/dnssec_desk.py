@@ -10,8 +10,8 @@ from signerd.config.options import Dnssec
 from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.delegation.delegation_state import Alarm, ProbePlan
 from signerd.delegation.parent_notifier import ParentNotifier
-from signerd.delegation.parent_probe import ParentProbe, ProbeOptions, ServerAddress
-from signerd.delegation.stub_resolver import Patience
+from signerd.delegation.parent_probe import ParentProbe, ProbeOptions
+from signerd.delegation.stub_resolver import Patience, ServerAddress
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
 from signerd.dnssec.key import DnsKey

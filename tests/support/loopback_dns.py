@@ -9,7 +9,7 @@ import dns.rcode
 import dns.rrset
 import trio
 
-from signerd.delegation.parent_probe import ServerAddress
+from signerd.delegation.stub_resolver import ServerAddress
 
 Answer = Callable[[dns.message.Message, bool], dns.message.Message | None]  # the query, whether over TCP
 

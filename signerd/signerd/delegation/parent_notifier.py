@@ -15,11 +15,11 @@ import dns.rdata
 import dns.rdatatype
 
 from signerd.delegation.dsync import DSYNC, Endpoint, make_first_name, make_next_name, read_endpoint
-from signerd.delegation.parent_probe import ServerAddress
 from signerd.delegation.special_names import is_special
 from signerd.delegation.stub_resolver import (
     NoAnswer,
     Patience,
+    ServerAddress,
     StubResolver,
     exchange,
 )

@@ -1,31 +1,32 @@
 """Asks all name servers of the parent for a zone's DS set."""
 
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-import dns.asyncbackend
-import dns.asyncquery
-import dns.exception
 import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
 import dns.rdata
 import dns.rdatatype
-import dns.resolver
 import trio
 
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.delegation.special_names import is_special
+from signerd.delegation.stub_resolver import (
+    EDNS_OCTETS,
+    NoAnswer,
+    Patience,
+    ServerAddress,
+    StubResolver,
+    exchange,
+)
 from signerd.dns.name import Name, format_name, read_labels
 
-DNS_PORT: Final = 53
 _MOST_SERVERS: Final = (
     64  # a parent with more is not asked to the end: the answers would be those of the others
 )
-_EDNS_OCTETS: Final = 1232
 
 
 class ParentNotFound(Exception):
@@ -38,17 +39,6 @@ class NoPublicParent(ParentNotFound):
     """The zone has a name that the public DNS delegates to nobody, and nobody is configured to be asked."""
 
     code = "delegation.no_public_parent"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ServerAddress:
-    """Where a name server or a resolver answers."""
-
-    host: str
-    port: int = DNS_PORT
-
-    def __str__(self) -> str:
-        return f"{self.host}#{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +73,7 @@ class ParentProbe:
         """
         self._options = options
         self._now = now
-        self._backend = dns.asyncbackend.get_backend("trio")
+        self._patience = Patience(options.timeout, options.attempts)
 
     async def ask(self, zone: Name) -> Sequence[ServerAnswer]:
         """Ask every server of the parent; one answer for each, whatever came of it.
@@ -114,19 +104,17 @@ class ParentProbe:
             return fixed
         if not self._options.resolvers and is_special(zone):
             raise NoPublicParent("its name is special: the public DNS delegates it to nobody (RFC 6761)")
-        resolvers = self._options.resolvers or _read_system_resolvers()
-        if not resolvers:
-            raise ParentNotFound("no resolver is configured")
+        resolver = StubResolver(self._options.resolvers, self._patience)
         problem = "no zone above it has name servers"
         for parent in _list_ancestors(zone):
             try:
-                hosts = await self._resolve(resolvers, parent, dns.rdatatype.NS)
-            except _NoAnswer as error:
+                hosts = await self._resolve(resolver, parent, dns.rdatatype.NS)
+            except NoAnswer as error:
                 # what is above is not the parent if what is below could not be asked
                 raise ParentNotFound(f"the name servers of {parent} were not found: {error}") from error
             if not hosts:
                 continue
-            servers = await self._find_addresses(resolvers, hosts)
+            servers = await self._find_addresses(resolver, hosts)
             if servers:
                 return servers
             problem = f"no name server of {parent} has an address"
@@ -139,9 +127,7 @@ class ParentProbe:
                 return list(dict.fromkeys(servers))
         return []
 
-    async def _find_addresses(
-        self, resolvers: Sequence[ServerAddress], hosts: Sequence[str]
-    ) -> Sequence[ServerAddress]:
+    async def _find_addresses(self, resolver: StubResolver, hosts: Sequence[str]) -> Sequence[ServerAddress]:
         """Give the addresses of all hosts; if those of one are not found, that is an error."""
         found: list[ServerAddress] = []
         for host in hosts:
@@ -149,8 +135,8 @@ class ParentProbe:
             addresses: list[str] = []
             for rdatatype in (dns.rdatatype.A, dns.rdatatype.AAAA):
                 try:
-                    addresses += await self._resolve(resolvers, name, rdatatype)
-                except _NoAnswer as error:
+                    addresses += await self._resolve(resolver, name, rdatatype)
+                except NoAnswer as error:
                     raise ParentNotFound(f"the address of {host} was not found: {error}") from error
             found += [ServerAddress(address) for address in addresses]
         servers = list(dict.fromkeys(found))
@@ -161,63 +147,27 @@ class ParentProbe:
         return servers
 
     async def _resolve(
-        self, resolvers: Sequence[ServerAddress], name: dns.name.Name, rdatatype: dns.rdatatype.RdataType
+        self, resolver: StubResolver, name: dns.name.Name, rdatatype: dns.rdatatype.RdataType
     ) -> list[str]:
-        problem = ""
-        for resolver in resolvers:
-            query = dns.message.make_query(name, rdatatype, use_edns=0, payload=_EDNS_OCTETS)
-            try:
-                answer = await self._exchange(query, resolver)
-            except _NoAnswer as error:
-                problem = f"{resolver}: {error}"
-                continue
-            if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                problem = f"{resolver}: {dns.rcode.to_text(answer.rcode())}"
-                continue
-            # the resolver follows an alias of a host; NS records count for the name itself only
-            return [
-                rdata.to_text()
-                for rrset in answer.answer
-                if rrset.rdtype == rdatatype and (rdatatype != dns.rdatatype.NS or rrset.name == name)
-                for rdata in cast("Iterable[dns.rdata.Rdata]", rrset)
-            ]
-        raise _NoAnswer(problem)
+        answer = await resolver.ask(name, rdatatype)
+        # the resolver follows an alias of a host; NS records count for the name itself only
+        return [
+            rdata.to_text()
+            for rrset in answer.answer
+            if rrset.rdtype == rdatatype and (rdatatype != dns.rdatatype.NS or rrset.name == name)
+            for rdata in cast("Iterable[dns.rdata.Rdata]", rrset)
+        ]
 
     async def _ask_server(self, zone: Name, server: ServerAddress) -> ServerAnswer:
         name = dns.name.from_text(format_name(zone))
         query = dns.message.make_query(
-            name, dns.rdatatype.DS, use_edns=0, payload=_EDNS_OCTETS, flags=0
+            name, dns.rdatatype.DS, use_edns=0, payload=EDNS_OCTETS, flags=0
         )  # no recursion: what the server itself knows is wanted
         try:
-            answer = await self._exchange(query, server)
-        except _NoAnswer as error:
+            answer = await exchange(query, server, self._patience)
+        except NoAnswer as error:
             return ServerAnswer(str(server), self._now(), None, error=str(error))
         return _read_answer(answer, name, str(server), self._now())
-
-    async def _exchange(self, query: dns.message.Message, server: ServerAddress) -> dns.message.Message:
-        problem = "timed out"
-        for _ in range(self._options.attempts):
-            try:
-                answer, _ = await dns.asyncquery.udp_with_fallback(
-                    query,
-                    server.host,
-                    timeout=self._options.timeout,
-                    port=server.port,
-                    ignore_unexpected=True,
-                    ignore_errors=True,  # what does not fit the question may come from anybody
-                    backend=self._backend,
-                )
-            except dns.exception.Timeout:
-                continue
-            except (dns.exception.DNSException, OSError, EOFError) as error:
-                problem = str(error) or type(error).__name__
-                continue
-            return answer
-        raise _NoAnswer(problem)
-
-
-class _NoAnswer(Exception):
-    """A server did not answer; the message says why."""
 
 
 def _read_answer(answer: dns.message.Message, zone: dns.name.Name, server: str, now: int) -> ServerAnswer:
@@ -251,20 +201,3 @@ def _list_ancestors(zone: Name) -> list[dns.name.Name]:
         name = name.parent()
         ancestors.append(name)
     return ancestors
-
-
-def _read_system_resolvers() -> tuple[ServerAddress, ...]:
-    try:
-        system = dns.resolver.Resolver()
-    except dns.resolver.NoResolverConfiguration:
-        return ()
-    hosts = [str(host) for host in system.nameservers]
-    return tuple(ServerAddress(host) for host in hosts if _is_address(host))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False  # a URL of DNS over HTTPS, which dnspython takes as well
-    return True

@@ -16,9 +16,19 @@ import dns.rdata
 import dns.rdatatype
 import dns.resolver
 
-from signerd.delegation.parent_probe import ServerAddress
+DNS_PORT: Final = 53
+EDNS_OCTETS: Final = 1232
 
-_EDNS_OCTETS: Final = 1232
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServerAddress:
+    """Where a name server or a resolver answers."""
+
+    host: str
+    port: int = DNS_PORT
+
+    def __str__(self) -> str:
+        return f"{self.host}#{self.port}"
 
 
 class NoAnswer(Exception):
@@ -63,7 +73,7 @@ class StubResolver:
         """
         problem = "no resolver is configured"
         for resolver in self._resolvers or read_system_resolvers():
-            query = dns.message.make_query(name, rdatatype, use_edns=0, payload=_EDNS_OCTETS)
+            query = dns.message.make_query(name, rdatatype, use_edns=0, payload=EDNS_OCTETS)
             query.flags |= dns.flags.AD
             try:
                 answer = await exchange(query, resolver, self._patience)

@@ -12,8 +12,7 @@ import pytest
 
 from loopback_dns import Answer, respond, serving
 from signerd.delegation.parent_notifier import NoticeOutcome, NoticeResult, ParentNotifier
-from signerd.delegation.parent_probe import ServerAddress
-from signerd.delegation.stub_resolver import Patience
+from signerd.delegation.stub_resolver import Patience, ServerAddress
 from signerd.dns.name import parse_name
 
 ZONE = parse_name("child.example.test.")

@@ -7,7 +7,8 @@ import dns.rdatatype
 import pytest
 
 from loopback_dns import Answer, respond, serving
-from signerd.delegation.parent_probe import ParentNotFound, ParentProbe, ProbeOptions, ServerAddress
+from signerd.delegation.parent_probe import ParentNotFound, ParentProbe, ProbeOptions
+from signerd.delegation.stub_resolver import ServerAddress
 from signerd.dns.name import parse_name
 
 ZONE = parse_name("child.example.test.")
