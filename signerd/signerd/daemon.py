@@ -298,6 +298,8 @@ class Daemon:
     async def _announce_zones(self, message: dict[str, object]) -> None:
         await self._pool.announce(message)
         self._signals_due.set()
+        if self._notices is not None:
+            self._notices.wake()
 
     def _find_delegated(self) -> Mapping[Name, bool]:
         found = dict(self._dnssec.find_delegated())

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.custody import CustodyUnavailable
-from signerd.delegation.parent_notice import Notice, find_change
+from signerd.delegation.parent_notice import Notice, digest_child_ds, find_change
 from signerd.delegation.parent_notifier import NoticeOutcome, NoticeResult
 from signerd.dns.name import Name, fold_case, format_name, parse_name
 from signerd.dns.zone import Zone
@@ -24,6 +24,7 @@ from signerd.zones.zone_list import format_zone_name
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 30.0  # the wall clock is looked at this often, whatever is due: it may be set
+REST_SECONDS: Final = 0.2  # between two looks, however many zones change
 CUSTODY_RETRY_SECONDS: Final = 5.0
 SERVED_SECONDS: Final = 30.0  # for the responders to load a version; then it is tried again later
 _AT_ONCE: Final = 8  # parents notified at a time: bounds sockets
@@ -67,12 +68,21 @@ class ParentNoticeCare:
         self._versions: dict[Name, Zone] = {}  # in service, not yet looked at
         self._serials: dict[Name, int] = {}
         self._notices: dict[Name, Notice] = {}
+        self._is_loaded = False
         self._wake = trio.Event()
 
     def note_version(self, zone: Zone) -> None:
         """Take note of a version that is in service now."""
-        self._versions[zone.origin] = zone
         self._serials[zone.origin] = zone.serial
+        known, digest = self._notices.get(zone.origin), digest_child_ds(zone)
+        if self._is_loaded and digest == (None if known is None else known.digest):
+            self._versions.pop(zone.origin, None)
+            return  # as most versions do, it says the same: nothing to be looked at
+        self._versions[zone.origin] = zone
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Look what is due now: the clock was set, or a zone went."""
         self._wake.set()
 
     def describe(self, zone: Name) -> dict[str, object] | None:
@@ -102,6 +112,7 @@ class ParentNoticeCare:
         while True:
             try:
                 self._notices = dict(await trio.to_thread.run_sync(self._load))
+                self._is_loaded = True
                 break
             except (CustodyUnavailable, SQLAlchemyError):
                 await trio.sleep(CUSTODY_RETRY_SECONDS)  # the reason was logged
@@ -111,6 +122,7 @@ class ParentNoticeCare:
             await self._notify_due()
             with trio.move_on_after(self._find_rest()):
                 await self._wake.wait()
+            await trio.sleep(REST_SECONDS)
 
     def _find_rest(self) -> float:
         now = self._parts.now()

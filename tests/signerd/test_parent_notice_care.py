@@ -132,7 +132,7 @@ async def test_the_parent_is_notified_once_all_name_servers_can_have_the_change(
         await world.settle(care, is_waiting)
         assert world.notifier.attempts == []
         world.now += DELAY
-        care.note_version(VERSION)
+        care.wake()
         await world.notifier.wait(1)
         await world.settle(care, is_over)
         assert world.served == [(CHILD, VERSION.serial)]
@@ -154,7 +154,7 @@ async def test_the_same_records_are_told_once_also_after_a_restart(world: World)
         care.note_version(VERSION)
         await world.settle(care, is_waiting)
         world.now += DELAY
-        care.note_version(VERSION)
+        care.wake()
         await world.settle(care, is_over)
     async with world.run() as care:
         world.now += 86400
@@ -162,7 +162,7 @@ async def test_the_same_records_are_told_once_also_after_a_restart(world: World)
         care.note_version(CHANGED)
         await world.settle(care, is_waiting)
         world.now += DELAY
-        care.note_version(CHANGED)
+        care.wake()
         await world.notifier.wait(2)
 
 
@@ -185,7 +185,7 @@ async def test_a_failure_is_tried_again_later_and_given_up_in_the_end(
         await world.settle(care, is_waiting)
         world.now += DELAY
         for number, wait in enumerate((*RETRY_SECONDS, 0), 1):
-            care.note_version(VERSION)
+            care.wake()
             await world.notifier.wait(number)
             await world.settle(care, partial(has_attempts, number))
             found = care.describe(CHILD)
@@ -203,7 +203,7 @@ async def test_a_refusal_is_told_to_people(world: World) -> None:
         care.note_version(VERSION)
         await world.settle(care, is_waiting)
         world.now += DELAY
-        care.note_version(VERSION)
+        care.wake()
         await world.settle(care, is_over)
         assert care.explain(CHILD) == (
             "its parent took no notice of its CDS: scanner.test. port 53 answered REFUSED"
@@ -215,7 +215,7 @@ async def test_records_that_went_and_came_back_are_a_change(world: World) -> Non
         care.note_version(VERSION)
         await world.settle(care, is_waiting)
         world.now += DELAY
-        care.note_version(VERSION)
+        care.wake()
         await world.settle(care, is_over)
         care.note_version(WITHOUT)
         await world.settle(care, lambda found: found is None)
@@ -228,7 +228,7 @@ async def test_a_zone_that_went_is_forgotten(world: World) -> None:
         care.note_version(VERSION)
         await world.settle(care, is_waiting)
         world.zones.clear()
-        care.note_version(VERSION)  # of a keeper that is about to end
+        care.wake()
         await world.settle(care, lambda found: found is None)
         world.now += DELAY
     async with world.run() as care:
@@ -245,7 +245,7 @@ async def test_without_the_database_nobody_is_told_twice(
         care.note_version(VERSION)
         await world.settle(care, is_waiting)
         world.now += DELAY
-        care.note_version(VERSION)
+        care.wake()
         await world.settle(care, is_over)
     world.is_open = False
     async with world.run() as care:

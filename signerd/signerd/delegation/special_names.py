@@ -22,6 +22,14 @@ _SPECIAL: Final = tuple(
         "10.in-addr.arpa.",  # RFC 6303, section 4.2
         *(f"{number}.172.in-addr.arpa." for number in range(16, 32)),
         "168.192.in-addr.arpa.",
+        "0.in-addr.arpa.",  # RFC 6303, section 4.3
+        "127.in-addr.arpa.",
+        "254.169.in-addr.arpa.",
+        "2.0.192.in-addr.arpa.",  # RFC 5737: addresses for documentation
+        "100.51.198.in-addr.arpa.",
+        "113.0.203.in-addr.arpa.",
+        "8.b.d.0.1.0.0.2.ip6.arpa.",  # RFC 6303, section 4.6
+        "d.f.ip6.arpa.",  # RFC 6303, section 4.5
         "127.in-addr.arpa.",  # section 4.2 too, as are the documentation prefixes
         "2.0.192.in-addr.arpa.",
         "100.51.198.in-addr.arpa.",
