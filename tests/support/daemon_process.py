@@ -21,6 +21,7 @@ from signerd.cli.command_errors import CommandFailed
 from signerd.cli.control_client import send_command
 
 START_SECONDS = 60.0
+NO_SPARE_KEYS = "kms: {ready_rsa_keys: 0}\n"  # making some takes seconds of a core after each start
 STEPPED_CLOCK = """
 import pathlib, sys
 from signerd.clock import SystemClock
@@ -85,6 +86,7 @@ class DaemonProcess:
             "listen: ['127.0.0.1@0']\n"
             f"admin:\n  listen: 127.0.0.1@0\n{self.admin_options}"
             "watch_interval: 0.1\n"
+            f"{'' if 'kms:' in self.options else NO_SPARE_KEYS}"
             f"{self.options}"
         )
         command = [sys.executable, "-P", "-m", "signerd.cli", "run", "--config", str(config)]

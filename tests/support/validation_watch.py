@@ -34,7 +34,7 @@ class ValidationWatch:
     def watch(self, ended: threading.Event) -> None:
         """Ask until told to stop; the work of a thread."""
         number = 0
-        while not ended.wait(0.05):
+        while not ended.wait(0.15):
             number += 1
             for zone in self.zones:
                 self.ask(f"www.{zone}", dns.rcode.NOERROR, zone)
