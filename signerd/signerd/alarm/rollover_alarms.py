@@ -25,7 +25,7 @@ def find_rollover_alarms(plan: KeyPlan, now: int) -> Sequence[Alarm]:
     """
     outcome = plan.outcome
     if outcome.problem is not None:
-        text = f"key changes have stopped: {outcome.problem}; the zone is served and signed as before"
+        text = f"key changes have stopped: {plan.problem}; the zone is served and signed as before"
         return [Alarm("rollover.stopped", text, OPERATOR)]
     kinds = {rollover.number: rollover.kind.value for rollover in outcome.state.rollovers}
     alarms = [
@@ -33,6 +33,7 @@ def find_rollover_alarms(plan: KeyPlan, now: int) -> Sequence[Alarm]:
         for duty in list_duties(replace(outcome, strangers=()))
         if (alarm := _turn_duty(duty, kinds, now)) is not None
     ]
+    alarms = [replace(alarm, text=plan.spell_keys(alarm.text)) for alarm in alarms]
     if outcome.strangers:
         servers = ", ".join(outcome.strangers)
         text = f"the parent has DS records of no key of this zone ({servers})"

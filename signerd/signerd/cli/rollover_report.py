@@ -27,6 +27,7 @@ class KeyTraces(_Part):
     """A key, and what caches may hold of its records."""
 
     name: str
+    tag: int | None = None
     role: str
     algorithm: int
     made_at: float | None = None
@@ -129,7 +130,8 @@ def _list_details(plan: PlanStatus, now: int) -> Iterator[str]:
         yield from _list_rollover(rollover, now)
     for key in plan.keys:
         made = "to be made" if key.made_at is None else f"made {format_time(key.made_at)}"
-        yield f"key {key.name}: {key.role.upper()}, algorithm {key.algorithm}, {made}"
+        tag = "" if key.tag is None else f", tag {key.tag}"
+        yield f"key {key.name}: {key.role.upper()}, algorithm {key.algorithm}{tag}, {made}"
         for name, trace in (("dnskey", key.dnskey), ("data", key.data), ("ds", key.ds)):
             if trace.presence != "hidden" or trace.since is not None:
                 yield f"  {name + ':':<8}{_describe_trace(trace)}"

@@ -148,4 +148,4 @@ def _find_asking(plan: KeyPlan | None, number: int) -> Step:
 
 
 def _say(report: StepReport) -> str:
-    return report.plan.outcome.sentence
+    return report.plan.sentence

@@ -1,7 +1,10 @@
 """Where the keys of a zone stand, for those who show it."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from signerd.timetable.duties import Duty, list_duties
 from signerd.timetable.policy import TimetablePolicy
 from signerd.timetable.presence import Presence
 from signerd.timetable.timetable import Outcome
@@ -17,6 +20,7 @@ class KeyPlan:
         policy: What the operator wants of the keys.
         outcome: Of the last step: state, sentence, waits, problem, when it looks again.
         looked_at: When that step was, epoch seconds.
+        tags: Name of each key that exists, and its key tag.
     """
 
     zone: str
@@ -24,6 +28,7 @@ class KeyPlan:
     policy: TimetablePolicy
     outcome: Outcome
     looked_at: int
+    tags: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def is_delegated(self) -> bool:
@@ -34,3 +39,24 @@ class KeyPlan:
             or (key.ds.is_wanted and key.ds.settles_at is not None)
             for key in self.outcome.state.keys
         )
+
+    @property
+    def sentence(self) -> str:
+        """Where the zone stands, for people."""
+        return self.spell_keys(self.outcome.sentence)
+
+    @property
+    def problem(self) -> str | None:
+        """Why key changes have stopped; None if they go on."""
+        return None if self.outcome.problem is None else self.spell_keys(self.outcome.problem)
+
+    def list_duties(self) -> tuple[Duty, ...]:
+        """Say who must do what."""
+        return tuple(replace(duty, what=self.spell_keys(duty.what)) for duty in list_duties(self.outcome))
+
+    def spell_keys(self, text: str) -> str:
+        """Put the tags of keys beside their names: registrars and other programs know keys by their tags."""
+        if not self.tags:
+            return text
+        names = "|".join(map(re.escape, self.tags))
+        return re.sub(rf"\b(?:{names})\b", lambda found: f"{found[0]} (tag {self.tags[found[0]]})", text)

@@ -1,7 +1,7 @@
 """Where the keys of zones stand, as JSON for machines; `ROLLOVERS.md` says what each member means."""
 
 from signerd.rollover.key_plan import KeyPlan
-from signerd.timetable.duties import Duty, list_duties
+from signerd.timetable.duties import Duty
 from signerd.timetable.policy import TimetablePolicy
 from signerd.timetable.presence import Trace
 from signerd.timetable.rollover_progress import StepProgress, list_steps
@@ -18,19 +18,19 @@ def describe_plan(plan: KeyPlan) -> Json:
     return {
         "zone": plan.zone,
         "policy": plan.policy_name,
-        "sentence": outcome.sentence,
-        "problem": outcome.problem,
-        "duties": [_describe_duty(duty) for duty in list_duties(outcome)],
+        "sentence": plan.sentence,
+        "problem": plan.problem,
+        "duties": [_describe_duty(duty) for duty in plan.list_duties()],
         "looked_at": plan.looked_at,
         "looks_again_at": outcome.wake_at,
         "clock_step": outcome.clock_step,
         "denial": state.denial,
-        "keys": [_describe_key(key) for key in state.keys],
+        "keys": [_describe_key(key, plan.tags.get(key.name)) for key in state.keys],
         "coverage": [
             {"algorithm": number} | _describe_trace(trace) for number, trace in sorted(state.coverage.items())
         ],
         "rollovers": [
-            _describe_rollover(state, rollover, waits.get(rollover.number), plan.policy)
+            _describe_rollover(state, rollover, waits.get(rollover.number), plan)
             for rollover in state.rollovers
         ],
     }
@@ -40,10 +40,10 @@ def summarise_plan(plan: KeyPlan) -> Json:
     """Describe the keys of a zone in short, for the status of everything."""
     outcome = plan.outcome
     return {
-        "sentence": outcome.sentence,
-        "problem": outcome.problem,
+        "sentence": plan.sentence,
+        "problem": plan.problem,
         "is_changing": bool(outcome.state.rollovers),
-        "needs_person": bool(list_duties(outcome)),
+        "needs_person": bool(plan.list_duties()),
         "looks_again_at": outcome.wake_at,
     }
 
@@ -58,9 +58,10 @@ def _describe_duty(duty: Duty) -> Json:
     }
 
 
-def _describe_key(key: TimetableKey) -> Json:
+def _describe_key(key: TimetableKey, tag: int | None) -> Json:
     return {
         "name": key.name,
+        "tag": tag,
         "role": key.role.value,
         "algorithm": key.algorithm,
         "made_at": key.made_at,
@@ -74,9 +75,7 @@ def _describe_trace(trace: Trace) -> Json:
     return {"presence": trace.presence.value, "since": trace.since, "settles_at": trace.settles_at}
 
 
-def _describe_rollover(
-    state: TimetableState, rollover: Rollover, wait: Wait | None, policy: TimetablePolicy
-) -> Json:
+def _describe_rollover(state: TimetableState, rollover: Rollover, wait: Wait | None, plan: KeyPlan) -> Json:
     return {
         "number": rollover.number,
         "kind": rollover.kind.value,
@@ -84,8 +83,8 @@ def _describe_rollover(
         "is_aborted": rollover.is_aborted,
         "incoming": list(rollover.incoming),
         "outgoing": list(rollover.outgoing),
-        "steps": [_describe_step(step, policy) for step in list_steps(state, rollover, wait)],
-        "wait": None if wait is None else _describe_wait(wait),
+        "steps": [_describe_step(step, plan.policy) for step in list_steps(state, rollover, wait)],
+        "wait": None if wait is None else _describe_wait(wait, plan),
     }
 
 
@@ -98,10 +97,10 @@ def _describe_step(progress: StepProgress, policy: TimetablePolicy) -> Json:
     }
 
 
-def _describe_wait(wait: Wait) -> Json:
+def _describe_wait(wait: Wait, plan: KeyPlan) -> Json:
     return {
         "step": wait.step.value,
-        "reason": wait.reason,
+        "reason": plan.spell_keys(wait.reason),
         "who": wait.who,
         "until": wait.until,
         "since": wait.since,

@@ -255,7 +255,9 @@ class ZoneTimetable:
             look_again_at = min(look_again_at, self._parts.clock.now() + RETRY_SECONDS)
         self._tell(outcome.problem)
         now = self._parts.clock.now()
-        self._plan = KeyPlan(self.entry.text, self.entry.policy, policy, outcome, now)
+        self._plan = KeyPlan(
+            self.entry.text, self.entry.policy, policy, outcome, now, _list_tags(memory.keys)
+        )
         is_rearranged = before != self._describe_aim(keys, memory)
         return StepReport(self.entry, self._plan, is_rearranged, look_again_at)
 
@@ -482,6 +484,10 @@ def _find_trusted(state: TimetableState) -> Sequence[str]:
     points = [key for key in state.keys if key.role.signs_keys]
     trusted = [key.name for key in points if not key.ds.is_gone]
     return trusted or [key.name for key in points if key.dnskey.is_wanted]
+
+
+def _list_tags(keys: Sequence[StoredKey]) -> Mapping[str, int]:
+    return {key.name: key.dnskey.key_tag for key in keys if key.name is not None}
 
 
 def _name_dnskeys(keys: Sequence[StoredKey]) -> Mapping[DnsKey, str]:

@@ -42,7 +42,7 @@ ROLLOVER = Rollover(
 
 def make_plan(zone: str, state: TimetableState, sentence: str, *waits: Wait) -> KeyPlan:
     outcome = Outcome(state, arrange(state, POLICY), (), NOW + 3600, sentence, waits, None, 0)
-    return KeyPlan(zone, "default", POLICY, outcome, NOW)
+    return KeyPlan(zone, "default", POLICY, outcome, NOW, {"ksk-1": 11, "ksk-2": 22, "zsk-1": 33})
 
 
 QUIET = make_plan("quiet.test", TimetableState((OLD, ZSK), {13: THERE}), "Signed; nothing is due.")
@@ -146,7 +146,7 @@ def test_verbose_status_shows_keys_steps_and_who_must_act(state: StateDirectory)
     assert lines[4] == (
         "    steps: make (done), publish (done), delegate, approved (now), confirm, withdraw, forget"
     )
-    assert "  key ksk-2: KSK, algorithm 13, made 2026-09-21 12:13:20 UTC" in lines
+    assert "  key ksk-2: KSK, algorithm 13, tag 22, made 2026-09-21 12:13:20 UTC" in lines
     assert "    ds:     rumoured since 2026-09-21 13:13:20 UTC, certain at 2026-09-21 15:13:20 UTC" in lines
     assert not any(line.startswith("quiet.test") for line in lines)
 
@@ -160,7 +160,7 @@ def test_json_status_has_the_documented_members(state: StateDirectory) -> None:
     hidden = {"presence": "hidden", "since": None, "settles_at": None}
     keys = zone.pop("keys")
     assert keys[0] == {
-        "name": "ksk-1", "role": "ksk", "algorithm": 13, "made_at": NOW - 86400,
+        "name": "ksk-1", "tag": 11, "role": "ksk", "algorithm": 13, "made_at": NOW - 86400,
         "dnskey": there, "data": hidden, "ds": there,
     }  # fmt: skip
     assert keys[1]["ds"] == {"presence": "rumoured", "since": NOW - 3600, "settles_at": NOW + 3600}
@@ -300,4 +300,7 @@ def test_the_operator_is_told_of_a_stopped_timetable(state: StateDirectory) -> N
     with serve(state, FakeRollovers((STOPPED,))):
         document = json.loads(run(state, "rollover", "status", "--json").stdout)
     [duty] = document["zones"][0]["duties"]
-    assert (duty["who"], duty["what"]) == (OPERATOR, "key changes have stopped: key ksk-1 is missing")
+    assert (duty["who"], duty["what"]) == (
+        OPERATOR,
+        "key changes have stopped: key ksk-1 (tag 11) is missing",
+    )
