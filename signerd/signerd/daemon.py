@@ -485,6 +485,9 @@ class Daemon:
         """Let responders of an earlier control process go once the new ones have taken over."""
         await self._restored.wait()
         while True:
+            await (
+                self._pool.wait_for_stranger()
+            )  # mostly there is none, and looking through all zones takes time
             serials = {
                 keeper.entry.text: keeper.state.published.serial
                 for keeper in self._fleet.keepers.values()

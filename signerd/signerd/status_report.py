@@ -37,16 +37,25 @@ class StatusParts:
 
 
 class ExpirationCache:
-    """First expirations of published versions; found once for each version, as it means reading all of it."""
+    """First expirations and sizes of published versions; found once for each: it means reading all of it."""
 
     def __init__(self) -> None:
         self._known: dict[Name, tuple[Zone, int | None]] = {}
+        self._counts: dict[Name, tuple[Zone, int]] = {}
 
     def find(self, zone: Zone, now: int) -> int | None:
         """Give the first expiration in epoch seconds; None for an unsigned zone."""
         known = self._known.get(zone.origin)
         if known is None or known[0] is not zone:
             known = self._known[zone.origin] = (zone, find_first_expiration(zone.iterate_rrsets(), now))
+        return known[1]
+
+    def count_records(self, zone: Zone) -> int:
+        """Say how many records a version has, signatures included."""
+        known = self._counts.get(zone.origin)
+        if known is None or known[0] is not zone:
+            count = sum(len(rrset.rdatas) + len(rrset.signatures) for rrset in zone.iterate_rrsets())
+            known = self._counts[zone.origin] = (zone, count)
         return known[1]
 
 
@@ -99,7 +108,7 @@ def _describe_zone(
         "source_serial": state.source_serial,
         "policy": entry.policy,
         "signed": expires_at is not None,
-        "records": _count_records(published) if published is not None else None,
+        "records": expirations.count_records(published) if published is not None else None,
         "keys": _list_keys(published, entry.text, parts.kms_key_of) if published is not None else [],
         "key_changes": summarise_plan(plan) if plan is not None else None,
         "runway_seconds": expires_at - now if expires_at is not None else None,
@@ -122,10 +131,6 @@ def _name_state(keeper: ZoneKeeper, expires_at: int | None, now: int) -> str:
     if state.last_error is not None or state.file_error is not None:
         return "stale"  # the last good version is in service
     return "published"
-
-
-def _count_records(zone: Zone) -> int:
-    return sum(len(rrset.rdatas) + len(rrset.signatures) for rrset in zone.iterate_rrsets())
 
 
 def _list_keys(zone: Zone, text: str, kms_key_of: Mapping[tuple[str, int], str]) -> list[dict[str, object]]:

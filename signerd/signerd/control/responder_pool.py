@@ -144,6 +144,14 @@ class ResponderPool:
     async def wait_until_serving(self, zones: Mapping[str, int]) -> None:
         """Wait until every own responder has loaded the zones, each at that serial or another one since."""
         while not self._are_all_serving(zones):
+            # one zone after the other, so that looking at each change does not mean looking at all of them
+            for part in ({}, *({zone: serial} for zone, serial in zones.items())):
+                while not self._are_all_serving(part):
+                    await self._change.wait()
+
+    async def wait_for_stranger(self) -> None:
+        """Wait until a responder of an earlier control process is connected."""
+        while all(state.is_own or state.link is None for state in self.responders):
             await self._change.wait()
 
     async def _keep_running(self, number: int) -> None:
