@@ -4,6 +4,7 @@ import json
 from typing import Final, cast
 
 import pytest
+import trio
 from sqlalchemy import select
 
 from answering import read_zone
@@ -399,6 +400,26 @@ async def test_4_a_cname_and_other_types_are_409_in_both_directions(admin: Api) 
 
 
 # Permissions, gates, audit
+
+
+async def test_4_of_writers_at_once_a_name_gets_a_cname_or_other_types_never_both(admin: Api) -> None:
+    await admin.create(ROOT, {"zoneName": "example.com"})
+    statuses: list[int] = []
+    bodies: list[Json] = [
+        {"name": "x", "type": "CNAME", "values": ["a.test"]},
+        {"name": "x", "type": "A", "values": ["192.0.2.1"]},
+        {"name": "x", "type": "TXT", "values": ["t"]},
+    ]
+
+    async def write(body: Json) -> None:
+        statuses.append((await admin.send("POST", f"{ROOT}/example.com/records", body)).status_code)
+
+    async with trio.open_nursery() as nursery:
+        for body in bodies * 8:
+            nursery.start_soon(write, body)
+    types = sorted(str(record["type"]) for record in await admin.list(f"{ROOT}/example.com/records"))
+    assert types in (["CNAME"], ["A", "TXT"])
+    assert sorted(statuses) == [201] * len(types) + [409] * (24 - len(types))
 
 
 async def test_2_rights_on_dns_zone_decide(platform: PlatformApi) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from api_server import read_response
 from platform_api import Api, Json, read_object, text_of
 
 ROOT = "/v1/dns/zones/example.com"
@@ -90,6 +91,18 @@ async def test_5_any_error_is_400_with_the_line_and_changes_nothing(admin: Api, 
     message = await admin.refused(400, "POST", f"{ROOT}/import", {"zoneFile": text})
     assert message.startswith(f"line {line}:")
     assert await list_values(admin) == {}
+
+
+async def test_5_a_body_may_have_8_mib_and_more_is_413_before_it_is_sent(admin: Api) -> None:
+    await make_zone(admin)
+    comment = ";" + "x" * 1023 + "\n"
+    assert count(await bring(admin, comment * 7 * 1024 + "a A 192.0.2.1\n")) == (1, 0, 0, 0)
+    head = f"POST {ROOT}/import HTTP/1.1\r\nHost: x\r\nContent-Length: {(8 << 20) + 1}\r\n\r\n"
+    base = admin.client.base_url
+    with trio.fail_after(10):
+        async with await trio.open_tcp_stream(str(base.host), base.port or 0) as stream:
+            await stream.send_all(head.encode())
+            assert (await read_response(stream)).startswith(b"HTTP/1.1 413 ")
 
 
 async def test_5_a_cname_beside_other_data_is_409_and_changes_nothing(admin: Api) -> None:

@@ -1,6 +1,7 @@
 """`signerd zone`: zones over the API, those of files included."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -8,16 +9,19 @@ import typer
 
 from signerd.cli.command_errors import CommandFailed, explain_errors
 from signerd.cli.config_option import ConfigOption, StateOption
+from signerd.cli.import_pieces import PIECE_RECORDS, is_large, split_file
 from signerd.cli.platform_client import (
     Json,
     JsonOption,
     OrganisationOption,
+    PlatformClient,
     TokenFileOption,
     UrlOption,
     connect_platform,
     print_object,
     print_objects,
 )
+from signerd.dns.name import parse_name
 
 ROOT = "/v1/dns/zones"
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A master file; - is standard input.")]
@@ -133,19 +137,44 @@ def import_zone(
     url: UrlOption = None,
     token_file: TokenFileOption = None,
 ) -> None:
-    """Take records from a master file into a zone of the API, all or none."""
-    text = (
-        sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8", errors="surrogateescape")
-    )
-    body = {
-        "zoneFile": text,
-        "replaceExisting": replace,
-        "allowMassDeletion": allow_mass_deletion,
-    }
+    """Take records from a master file into a zone of the API, all or none.
+
+    A file with more than 10,000 records is merged in pieces, each all or none; run again after a failure.
+    """
+    octets = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    counts = dict.fromkeys(("created", "updated", "deleted", "skipped"), 0)
     with connect_platform(config, state, url, token_file) as client:
-        done = client.within(org).post(f"{ROOT}/{zone}/import", body)
-    counts = (f"{done[key]} {key}" for key in ("created", "updated", "deleted", "skipped"))
-    typer.echo(", ".join(counts))
+        within = client.within(org)
+        for text in _list_texts(within, zone, octets, replace=replace):
+            body = {"zoneFile": text, "replaceExisting": replace, "allowMassDeletion": allow_mass_deletion}
+            done = within.post(f"{ROOT}/{zone}/import", body)
+            for key in counts:
+                counts[key] += cast("int", done[key])
+    typer.echo(", ".join(f"{count} {key}" for key, count in counts.items()))
+
+
+def _list_texts(client: PlatformClient, zone: str, octets: bytes, *, replace: bool) -> Iterator[str]:
+    """Give a file as it is, or in pieces; tells on standard error how far it is when asked for the next."""
+    if is_large(octets):
+        apex = parse_name(f"{client.get(f'{ROOT}/{zone}')['name']}.")
+        pieces = split_file(octets, apex)
+        if len(pieces) > 1 and replace:
+            raise CommandFailed(
+                f"--replace takes at most {PIECE_RECORDS} records at a time, and the file has "
+                f"{sum(piece.records for piece in pieces)}; without it they are merged in pieces"
+            )
+        if len(pieces) > 1:
+            taken, total = 0, sum(piece.records for piece in pieces)
+            for piece in pieces:
+                typer.echo(f"{taken} of {total} records are taken in", err=True)
+                yield piece.text
+                taken += piece.records
+            return
+    try:
+        yield octets.decode()
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise CommandFailed(f"line {line}: not UTF-8; write such octets as \\DDD") from error
 
 
 def check_zone(

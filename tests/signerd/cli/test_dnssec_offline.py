@@ -79,3 +79,29 @@ def test_check_tells_mistakes_of_what_is_stored_where_no_server_runs(command: Co
     told = command("zone", "check", "shop.example")
     assert "warning: no name servers are configured" in told
     assert "not in service" in told
+
+
+def test_a_large_file_is_merged_in_pieces_of_whole_record_sets(command: Command, tmp_path: Path) -> None:
+    command("zone", "create", "shop.example")
+    file = tmp_path / "large.zone"
+    lines = [f"n{number} 60 A 192.0.2.{number % 250}\n" for number in range(12_000)]
+    file.write_text("$TTL 300\n" + "".join(lines) + "n0 A 192.0.2.251\n")
+    assert "without it they are merged" in command(
+        "zone", "import", "shop.example", str(file), "--replace", fails=True
+    )
+    told = command("zone", "import", "shop.example", str(file))
+    assert "10000 of 12001 records are taken in" in told
+    assert "12000 created, 0 updated, 0 deleted, 0 skipped" in told
+    assert "0 created, 0 updated" in command("zone", "import", "shop.example", str(file))
+    shown: dict[str, list[dict[str, object]]] = json.loads(command("zone", "show", "shop.example", "--json"))
+    records = {str(record["name"]): record for record in shown["records"]}
+    assert (records["n0"]["ttl"], records["n0"]["values"]) == (60, ["192.0.2.0", "192.0.2.251"])
+    file.write_text("".join(lines) + "bad A nonsense\n")
+    assert "line 12001: " in command("zone", "import", "shop.example", str(file), fails=True)
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_the_line(command: Command, tmp_path: Path) -> None:
+    command("zone", "create", "shop.example")
+    file = tmp_path / "bad.zone"
+    file.write_bytes(b"a A 192.0.2.1\nb TXT \xff\n")
+    assert "line 2: not UTF-8" in command("zone", "import", "shop.example", str(file), fails=True)
