@@ -1,6 +1,6 @@
 """Joins the board of alarms to what it hears of: zones, parents, the KMS, the database."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import trio
@@ -18,10 +18,10 @@ from signerd.clock import Clock
 from signerd.config.options import Config
 from signerd.control.command_server import Further
 from signerd.custody import CustodyHolder, CustodyUnavailable
-from signerd.delegation import delegation_state as delegation
 from signerd.dns.name import Name
 from signerd.status_report import ExpirationCache
 from signerd.webhook_desk import WebhookDesk
+from signerd.zone_dnssec.delegation_news import DelegationNews
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.zone_list import parse_zone_name
 from signerd_kms.audited_store import AuditedStore
@@ -97,9 +97,10 @@ class AlarmDesk:
         state = self._holder.state
         return state, None if state is State.UNSEALED else self._holder.reason
 
-    def note_delegation(self, zone: str, strays: Sequence[delegation.Alarm]) -> None:
-        """Take in what a parent has that leads nowhere."""
-        self.board.update(SOURCE, zone, find_delegation_alarms(strays))
+    def note_delegation(self, zone: str, news: DelegationNews | None) -> None:
+        """Take in how a zone stands at its parent; None once that is no matter."""
+        now = self._clock.now()
+        self.board.update(SOURCE, zone, () if news is None else find_delegation_alarms(news, now))
 
     def list_commands(self) -> Mapping[str, Further]:
         """Give the operator's commands about alarms and webhooks."""

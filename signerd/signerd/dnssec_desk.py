@@ -2,13 +2,13 @@
 
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.config.options import Dnssec
 from signerd.custody import CustodyHolder, CustodyUnavailable
-from signerd.delegation.delegation_state import Alarm, ProbePlan
+from signerd.delegation.delegation_state import ProbePlan
 from signerd.delegation.parent_notifier import ParentNotifier
 from signerd.delegation.parent_probe import ParentProbe, ProbeOptions
 from signerd.delegation.stub_resolver import Patience, ServerAddress
@@ -18,6 +18,7 @@ from signerd.dnssec.key import DnsKey
 from signerd.rollover.probe_times import ProbeTimes
 from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.delegation_care import DelegationCare
+from signerd.zone_dnssec.delegation_news import DelegationNews
 from signerd.zone_dnssec.ds_timing import find_ds_not_before
 from signerd.zone_dnssec.management import DnssecManagement, Order
 from signerd.zones.pipeline import SigningImpossible
@@ -35,7 +36,7 @@ class DnssecDesk:
         holder: CustodyHolder,
         options: Dnssec,
         on_change: Callable[[Name], None],
-        on_alarms: Callable[[str, Sequence[Alarm]], None] = lambda _zone, _alarms: None,
+        on_delegation: Callable[[str, DelegationNews | None], None] = lambda _zone, _news: None,
     ) -> None:
         """Do nothing yet.
 
@@ -43,12 +44,12 @@ class DnssecDesk:
             holder: Opens the database and the KMS.
             options: As configured.
             on_change: Told, in worker threads, the apex of a zone that is to be signed otherwise.
-            on_alarms: Told, in worker threads, the DS records at the parent of a zone that lead nowhere.
+            on_delegation: Told, in worker threads, how a zone stands at its parent; None at the end.
         """
         self._holder = holder
         self._options = options
         self._on_change = on_change
-        self._on_alarms = on_alarms
+        self._on_delegation = on_delegation
         self._waits: dict[Name, int] = {}  # from publication until a new DS may be at the parent, seconds
 
     def open(self) -> DnssecManagement:
@@ -67,7 +68,7 @@ class DnssecDesk:
             plan,
             random.random,
             self._on_change,
-            self._on_alarms,
+            self._on_delegation,
         )
 
     def find(self) -> DnssecManagement | None:

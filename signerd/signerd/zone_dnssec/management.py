@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import insert
 
-from signerd.delegation.delegation_state import Alarm, DelegationState, ProbePlan, judge
+from signerd.delegation.delegation_state import DelegationState, ProbePlan, judge
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
 from signerd.dns_zones.change_sets import raise_data_version
@@ -17,6 +17,7 @@ from signerd.platform.change import Change, PlatformStore
 from signerd.platform.rights import DNS_ZONE
 from signerd.store.zone_tables import zone_signing_keys
 from signerd.zone_dnssec import settings
+from signerd.zone_dnssec.delegation_news import DelegationNews
 from signerd.zone_dnssec.errors import DnssecKeyRefused
 from signerd.zone_dnssec.ignored_servers import IgnoredServer, list_ignored, mark_answers
 from signerd.zone_dnssec.ksk_choice import VIA, KeyRight, provide_key, take_key
@@ -101,8 +102,8 @@ class DnssecManagement:
         plan: How often parents are asked.
         chance: Gives a number from 0 up to 1, for the spread of probes.
         on_change: Told the apex of a zone that is to be signed otherwise now.
-        on_alarms: Told the name of a zone, and which DS records of its parent lead nowhere: after each probe,
-            and once the parent is asked no more.
+        on_delegation: Told the name of a zone and how it stands at its parent, after each probe; None once
+            the parent is asked no more.
     """
 
     store: PlatformStore
@@ -111,7 +112,7 @@ class DnssecManagement:
     plan: ProbePlan = field(default_factory=ProbePlan)
     chance: Callable[[], float] = lambda: 0.5
     on_change: Callable[[Name], None] = lambda _: None
-    on_alarms: Callable[[str, Sequence[Alarm]], None] = lambda _zone, _alarms: None
+    on_delegation: Callable[[str, DelegationNews | None], None] = lambda _zone, _news: None
 
     # What the owner does
 
@@ -237,7 +238,7 @@ class DnssecManagement:
 
         if (state := self.store.change(by, store)) is not None:
             if state is DnssecState.OFF:
-                self.on_alarms(zone.text, ())
+                self.on_delegation(zone.text, None)
             self.on_change(zone.apex)
 
     # What is told
@@ -368,21 +369,21 @@ class DnssecManagement:
             problem: Why there are none.
         """
 
-        def store(change: Change) -> tuple[bool, Sequence[Alarm]]:
+        def store(change: Change) -> tuple[bool, DelegationNews | None]:
             return self._take_in(change, zone, answers, problem)
 
-        is_changed, alarms = self.store.change(JOB, store)
-        self.on_alarms(zone.text, alarms)
+        is_changed, news = self.store.change(JOB, store)
+        self.on_delegation(zone.text, news)
         if is_changed:
             self.on_change(zone.apex)
 
     def _take_in(
         self, change: Change, zone: ZonePlace, answers: Sequence[ServerAnswer], problem: str | None
-    ) -> tuple[bool, Sequence[Alarm]]:
+    ) -> tuple[bool, DelegationNews | None]:
         connection, now = change.connection, change.now
         setting = settings.find_setting(connection, zone)
         if setting is None or setting.state is DnssecState.OFF:
-            return False, ()  # turned off meanwhile
+            return False, None  # turned off meanwhile
         keys = settings.list_ksks(connection, zone.text)
         answers = mark_answers(connection, zone.text, answers, now)
         view = setting.view.take_in(answers, now) if problem is None else setting.view.fail(problem)
@@ -413,14 +414,14 @@ class DnssecManagement:
             details: dict[str, str | int] = {"delegated": str(state.is_delegated).lower(), "keyTag": tag}
             _record(change, "dns.dnssec.delegated", zone, details)
             setting = replace(setting, is_delegated=state.is_delegated)
-        next_probe = None
+        next_probe, news = None, None
         if setting.state is not DnssecState.OFF:
-            after = judge(
-                view, make_ds_sets(zone.apex, keys), setting.intent, now, was_delegated=state.is_delegated
-            )
+            sets = make_ds_sets(zone.apex, keys)
+            after = judge(view, sets, setting.intent, now, was_delegated=state.is_delegated)
             next_probe = self.plan.find_next(after, now, self.chance())
+            news = DelegationNews(after, setting.intent, bool(sets.outgoing), setting.ds_not_before)
         settings.store_setting(connection, replace(setting, next_probe_at=next_probe), now)
-        return is_changed, () if setting.state is DnssecState.OFF else state.alarms
+        return is_changed, news
 
     def _rewrite(
         self, zone: ZonePlace, by: Attribution, edit: Callable[[DnssecSetting], DnssecSetting]

@@ -1,22 +1,22 @@
-"""Who manages DNSSEC tells which DS records lead nowhere, after each probe."""
+"""Who manages DNSSEC tells how a zone stands at its parent, after each probe."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from deployment import Deployment, make_deployment
-from signerd.delegation.delegation_state import Alarm, Stray
+from signerd.delegation.delegation_state import Intent, Stray
 from signerd.delegation.parent_view import ServerAnswer
+from signerd.zone_dnssec.delegation_news import DelegationNews
 from signerd.zone_dnssec.management import DnssecManagement, Wish
 from signerd.zone_dnssec.settings import ZonePlace
 from signerd_kms.attribution import NOBODY
 
 STRANGER = bytes((0, 7, 13, 2)) + bytes(32)
-Told = list[tuple[str, Sequence[Alarm]]]
+Told = list[tuple[str, DelegationNews | None]]
 
 
 def enable(deployment: Deployment, told: Told) -> tuple[DnssecManagement, ZonePlace]:
     management = DnssecManagement(
-        deployment.store, deployment.kms, on_alarms=lambda zone, alarms: told.append((zone, alarms))
+        deployment.store, deployment.kms, on_delegation=lambda zone, news: told.append((zone, news))
     )
     platform = deployment.platform
     zone = ZonePlace("dnsz-1", "example.com", platform.organisation, None)
@@ -35,10 +35,14 @@ def test_a_stray_ds_is_told_until_it_is_gone(tmp_path: Path) -> None:
         management, zone = enable(deployment, told)
         management.take_in(zone, answer(deployment, STRANGER))
         management.take_in(zone, answer(deployment))
-    [(name, [alarm]), (_, after)] = told
+    [(name, before), (_, after)] = told
     assert name == "example.com"
+    assert before is not None
+    assert after is not None
+    [alarm] = before.state.alarms
     assert (alarm.ds, alarm.reason, alarm.breaks) == (STRANGER, Stray.UNKNOWN, True)
-    assert not after
+    assert before.intent is Intent.SIGNED
+    assert not after.state.alarms
 
 
 def test_nothing_is_wrong_with_a_zone_whose_parent_is_asked_no_more(tmp_path: Path) -> None:
@@ -55,4 +59,4 @@ def test_nothing_is_wrong_with_a_zone_whose_parent_is_asked_no_more(tmp_path: Pa
         status = management.show(zone)
     assert status.setting is not None
     assert not status.setting.state.is_served_signed
-    assert [bool(alarms) for _, alarms in told] == [True, False, False]
+    assert [news and news.intent for _, news in told] == [Intent.SIGNED, Intent.UNSIGNED, None]
