@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +11,16 @@ from typing import cast
 
 import dns.message
 import dns.opcode
+import dns.query
+import dns.rcode
 import dns.rdatatype
+import dns.update
 import pytest
 
 from daemon_process import DaemonProcess, Report, run_daemon
+from parent_zone import ParentZone, Registrar, run_parent
 from peers import find_free_port, find_tool, run_named, run_unbound
+from signerd.cli.control_client import send_command
 
 SOA = "$TTL 1\n@ SOA ns h 1 3600 600 86400 1\n"
 CHILD = SOA + "@ NS ns\nns A 127.0.0.1\n"
@@ -26,6 +31,7 @@ class Scanner:
     """The endpoint of the parent: takes every notification and keeps it."""
 
     messages: list[dns.message.Message] = field(default_factory=list[dns.message.Message])
+    act: Callable[[str], None] = lambda child: None  # told the name of the child, before the answer
     port: int = 0
 
     @contextmanager
@@ -48,6 +54,7 @@ class Scanner:
                 return
             message = dns.message.from_wire(octets)
             self.messages.append(message)
+            self.act(str(message.question[0].name))
             sock.sendto(dns.message.make_response(message).to_wire(), peer)
 
 
@@ -131,4 +138,68 @@ def test_the_parent_is_told_of_each_change_once(scanner: Scanner, resolver: int,
         daemon.options = make_options(resolver, "always")
         daemon.start()
         daemon.wait_for(lambda _: is_taken(daemon))
+        assert len(scanner.messages) == 2
+
+
+@pytest.fixture
+def parent(scanner: Scanner, tmp_path: Path) -> Generator[ParentZone]:
+    """A parent that named signs, and that says where it takes notifications."""
+    with run_parent(tmp_path / "parent", "parent.test.", ["child"]) as parent:
+        update = dns.update.UpdateMessage("parent.test.")
+        update.add("*._dsync", 1, "DSYNC", f"CDS NOTIFY {scanner.port} scanner.parent.test.")
+        update.add("scanner", 1, "A", "127.0.0.1")
+        assert dns.query.tcp(update, "127.0.0.1", 10, parent.port).rcode() == dns.rcode.NOERROR
+        yield parent
+
+
+def is_at_rest(daemon: DaemonProcess) -> bool:
+    """Say if no key changes, the parent has the DS, and nothing asks for another."""
+    reply = send_command(daemon.state / "run" / "control.sock", "rollover_status")
+    plans = cast("list[dict[str, list[dict[str, Report]]]]", reply["zones"])
+    return (
+        len(plans) == 1
+        and not plans[0]["rollovers"]
+        and "omnipresent" in {key["ds"]["presence"] for key in plans[0]["keys"]}
+        and not daemon.ask("child.parent.test", "CDS").answer
+    )
+
+
+def test_a_parent_that_looks_only_when_told_follows_each_change_of_a_ksk(
+    scanner: Scanner, parent: ParentZone, tmp_path: Path
+) -> None:
+    port = find_free_port()
+    options = f"""
+dnssec:
+  resolvers: ["127.0.0.1@{port}"]
+  parents: {{parent.test: ["127.0.0.1@{parent.port}"]}}
+  probe_interval: 1s
+  waiting_probe_interval: 1s
+  notify_delay: 0s
+  notify_networks: [127.0.0.0/8]
+policies:
+  default:
+    {{cds: rollover, dnskey_ttl: 1s, propagation: 0s, parent_propagation: 0s, parent_lag: 1s}}
+"""
+    with (
+        run_unbound(tmp_path / "unbound", {"parent.test": parent.port}, [parent.find_anchor()], port),
+        run_daemon(tmp_path / "daemon", {}, options) as daemon,
+    ):
+        registrar = Registrar(
+            parent, lambda name, rdatatype: daemon.ask(name, rdatatype, dnssec=True), ["child.parent.test."]
+        )
+        scanner.act = registrar.look
+        (daemon.zones / "child.parent.test.zone").write_text(CHILD)
+        daemon.wait_for(lambda _: is_at_rest(daemon), 90)
+        assert [(child, bool(before)) for child, before, _ in registrar.changes] == [
+            ("child.parent.test.", False)
+        ]
+        first = parent.list_ds("child.parent.test.")
+        command = daemon.run_command("rollover", "start", "ksk", "child.parent.test")
+        assert command.returncode == 0, command.stderr
+        daemon.wait_for(lambda _: len(registrar.changes) == 2, 90)
+        daemon.wait_for(lambda _: is_at_rest(daemon), 90)
+        second = parent.list_ds("child.parent.test.")
+        assert registrar.changes[1][1:] == (first, second)
+        assert first.isdisjoint(second)
+        assert not registrar.errors
         assert len(scanner.messages) == 2
