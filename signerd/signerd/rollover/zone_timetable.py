@@ -388,6 +388,8 @@ class ZoneTimetable:
                 outcome.clock_step,
             )
         for action in outcome.actions:
+            if action.kind is ActionKind.MAKE_KEY:
+                continue  # it is asked for until it is done, and told then
             logger.info("zone %s: key timetable: %s", self.entry.text, action)
 
     def _tell(self, problem: str | None) -> None:

@@ -387,3 +387,30 @@ def test_changes_of_records_take_no_step_while_only_time_must_pass(settled: Roll
     assert not world.timetable.is_at_rest(published)  # the new DNSKEY record is to be seen
     world.work()
     assert world.timetable.is_at_rest(world.pipelines.pipeline.state.published)
+
+
+def test_a_zone_that_begins_with_a_csk_gets_another_one(make_world: MakeWorld) -> None:
+    world = make_world("csk: true")
+    world.work()
+    assert world.list_served() == {"csk-1"}
+    world.rest()
+    world.give_ds("csk-1")
+    world.run_until(lambda: "nothing is due" in world.outcome.sentence)
+    start(world, RolloverKind.CSK)
+    world.run_until(lambda: "add the DS record of csk-3" in world.outcome.sentence)
+    world.give_ds("csk-3")
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.list_served() == {"csk-3"}
+    assert world.count_signers() == 1
+
+
+def test_a_rollover_by_age_needs_nobody_but_the_parent(make_world: MakeWorld) -> None:
+    world = make_world("zsk_period: never, ksk_period: 200d, key_type: ecdsa-p384")
+    world.rest()
+    world.give_ds("ksk-1")
+    begun = world.now
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    assert 200 * DAY - 7300 < world.now - begun < 201 * DAY
+    world.give_ds("ksk-3")
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.list_served() == {"ksk-3", "zsk-1"}
