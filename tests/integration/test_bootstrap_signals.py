@@ -12,6 +12,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
+import httpx
 import pytest
 
 from daemon_process import DaemonProcess, run_daemon
@@ -208,3 +209,39 @@ dnssec:
         daemon.start()
         assert has_no_signal(daemon)
         assert list_serials(daemon) == serials, "a restart does not bring them back for a moment"
+
+
+def call(daemon: DaemonProcess, method: str, path: str, body: object | None = None) -> None:
+    report = daemon.status()
+    assert report is not None
+    host, _, port = str(report["admin"]).rpartition("@")
+    token = (daemon.state / "admin.token").read_text().strip()
+    headers = {"Authorization": f"Token {token}", "X-Organisation-Identity": "local"}
+    url = f"http://{host}:{port}/v1/dns/zones{path}"
+    response = httpx.request(method, url, headers=headers, json=body, trust_env=False, timeout=60)
+    assert response.is_success, response.text
+
+
+def test_zones_of_the_api_are_signalled_in_the_zone_of_their_name_servers(tmp_path: Path) -> None:
+    options = f"""
+api_zones: {{policy: signalling, name_servers: [ns1.provider.test]}}
+policies:{OPTIONS.split("policies:")[1].split("zones:")[0]}"""
+    name = SIGNALS["provider.test"].replace("child.parent.test", "kept.test")
+    with run_daemon(tmp_path, {"provider.test.zone": PROVIDER}, options) as daemon:
+
+        def has_signal(_: object) -> bool:
+            return find(daemon, name, "CDS") is not None
+
+        call(daemon, "POST", "", {"zoneName": "kept.test"})
+        call(daemon, "PUT", "/kept.test/dnssec", {"region": "local"})
+        daemon.wait_for(has_signal)
+        signal_set, apex = find(daemon, name, "CDS"), find(daemon, "kept.test", "CDS")
+        assert signal_set is not None
+        assert apex is not None
+        assert signal_set.to_rdataset() == apex.to_rdataset()
+        call(daemon, "DELETE", "/kept.test/dnssec")
+        daemon.wait_for(lambda report: not has_signal(report))
+        call(daemon, "PUT", "/kept.test/dnssec", {"region": "local"})
+        daemon.wait_for(has_signal)
+        call(daemon, "DELETE", "/kept.test")
+        daemon.wait_for(lambda report: not has_signal(report))
