@@ -23,11 +23,11 @@ from signerd.dns_zones.publisher import ServedZones
 from signerd.dnssec_desk import DnssecDesk
 from signerd.platform.audit_search import AuditFilter, AuditPage
 from signerd.platform.client_certificate import CertifiedIdentity
+from signerd.platform.contents import count_project_contents
 from signerd.platform.gate import Gate
 from signerd.platform.https_fetch import HttpsFetcher
 from signerd.platform.issuer_keys import IssuerKeys
 from signerd.platform.principal import Organisation, Project, TokenScope
-from signerd.platform.project_contents import count_project_contents
 from signerd.platform.request_record import RequestRecord
 from signerd.platform.rights import Rights
 from signerd.platform.token_service import TokenService
@@ -102,7 +102,8 @@ class PlatformParts:
         """Give what the platform's calls work with."""
         custody = self._open_custody()
         tokens = TokenService(custody.store, custody.derive_pepper, self._issuer_keys)
-        return PlatformBackend(custody.store, custody.derive_pepper, count_project_contents, tokens)
+        home = custody.platform.organisation, custody.platform.region
+        return PlatformBackend(custody.store, custody.derive_pepper, count_project_contents, tokens, home)
 
     def open_kms(self) -> KmsBackend:
         """Give what the KMS's calls work with."""

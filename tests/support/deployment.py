@@ -19,10 +19,10 @@ from signerd.dns_zones.publisher import FileZone, ServedZone, ServedZones
 from signerd.platform.audit_log import AuditLog
 from signerd.platform.bootstrap import FirstNames, Platform, bootstrap
 from signerd.platform.change import PlatformStore
+from signerd.platform.contents import count_project_contents
 from signerd.platform.denial_limit import DenialLimit
 from signerd.platform.https_fetch import FetchFailed
 from signerd.platform.issuer_keys import IssuerKeys
-from signerd.platform.project_contents import count_project_contents
 from signerd.platform.request_log import RequestLog
 from signerd.platform.token_service import TokenService
 from signerd.store.engine import open_database
@@ -115,7 +115,8 @@ class Deployment:
 
     def open_platform(self) -> PlatformBackend:
         tokens = TokenService(self.store, self.pepper, self.issuer_keys)
-        return PlatformBackend(self.store, self.pepper, count_project_contents, tokens)
+        home = self.platform.organisation, self.platform.region
+        return PlatformBackend(self.store, self.pepper, count_project_contents, tokens, home)
 
     def open_kms(self) -> KmsBackend:
         return KmsBackend(self.kms, self.store)

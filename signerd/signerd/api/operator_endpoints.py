@@ -11,6 +11,7 @@ from signerd.api.reply import JsonValue, Reply
 from signerd.api.route import PERSONAL, Endpoint
 from signerd.api.wire import WireModel
 from signerd.platform.change import Change
+from signerd.platform.contents import count_organisation_contents
 from signerd.platform.described import Description
 from signerd.platform.errors import ObjectUnknown
 from signerd.platform.gate import Gate
@@ -25,6 +26,7 @@ from signerd.platform.organisation import (
     update_organisation,
 )
 from signerd.platform.principal import Organisation
+from signerd.platform.removal import delete_organisation, delete_user
 from signerd.platform.user import create_user, list_users
 
 ORGANISATIONS: Final = "/v1/organisations"
@@ -102,6 +104,21 @@ class _OperatorCalls:
             call, lambda change: update_organisation(change, current.identity, description)
         )
         return Reply(body=render_described(changed))
+
+    def delete_organisation(self, call: Call) -> Reply:
+        require_operator(call.principal, call.credential)
+        backend = self._open()
+        identity, home = call.path["organisation"], backend.home[0]
+        backend.change(
+            call, lambda change: delete_organisation(change, identity, home, count_organisation_contents)
+        )
+        return Reply(204)
+
+    def delete_user(self, call: Call) -> Reply:
+        require_operator(call.principal, call.credential)
+        subject, caller = call.path["user"], call.principal.identity
+        self._open().change(call, lambda change: delete_user(change, subject, caller=caller))
+        return Reply(204)
 
     def list_gates(self, call: Call) -> Reply:
         require_operator(call.principal, call.credential)
@@ -190,6 +207,24 @@ def list_operator_endpoints(open_platform: OpenPlatform) -> list[Endpoint]:
             request=DescriptionBody,
             response=OrganisationBody,
             statuses=(200, 400, 403, 404),
+        ),
+        Endpoint(
+            "DELETE",
+            one,
+            calls.delete_organisation,
+            action="organisation:Delete",
+            summary="Delete an organisation that has no keys, secrets and zones; for the operator",
+            scope=PERSONAL,
+            statuses=(204, 400, 403, 404),
+        ),
+        Endpoint(
+            "DELETE",
+            f"{USERS}/{{user}}",
+            calls.delete_user,
+            action="user:Delete",
+            summary="Delete a user; for the operator",
+            scope=PERSONAL,
+            statuses=(204, 400, 403, 404, 409),
         ),
         Endpoint(
             "GET",

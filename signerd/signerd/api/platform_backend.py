@@ -27,12 +27,14 @@ class PlatformBackend:
         pepper: Gives the key of MACs of tokens and secrets.
         count_contents: Says what a project still holds.
         tokens: Issues access tokens.
+        home: Organisation and region of the deployment itself, which stay.
     """
 
     store: PlatformStore
     pepper: Pepper
     count_contents: CountContents
     tokens: TokenService
+    home: tuple[str, str]
 
     def change(self, call: Call, work: Callable[[Change], T]) -> T:
         """Change something on behalf of a caller; it is on disk, with its audit event, when this returns."""

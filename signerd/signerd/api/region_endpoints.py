@@ -8,8 +8,10 @@ from signerd.api.filters import select_matching
 from signerd.api.platform_backend import DescribedBody, DescriptionBody, OpenPlatform, render_described
 from signerd.api.reply import JsonValue, Reply
 from signerd.api.route import ORGANISATION, Endpoint
+from signerd.platform.contents import count_region_contents
 from signerd.platform.operator_right import require_operator
 from signerd.platform.region import NOUN, Region, create_region, get_region, list_regions, update_region
+from signerd.platform.removal import delete_region
 
 ROOT: Final = "/v1/regions"
 
@@ -87,6 +89,13 @@ class _RegionCalls:
         )
         return Reply(body=render_region(region))
 
+    def delete(self, call: Call) -> Reply:
+        require_operator(call.principal, call.credential)
+        backend = self._open()
+        identity, home = call.path["region"], backend.home[1]
+        backend.change(call, lambda change: delete_region(change, identity, home, count_region_contents))
+        return Reply(204)
+
 
 def render_region(region: Region) -> dict[str, JsonValue]:
     """Give a region with its zones."""
@@ -145,5 +154,15 @@ def list_region_endpoints(open_platform: OpenPlatform) -> list[Endpoint]:
             request=RegionRequest,
             response=RegionBody,
             statuses=(200, 400, 403, 404),
+        ),
+        Endpoint(
+            "DELETE",
+            one,
+            calls.delete,
+            action="region:Delete",
+            summary="Delete a region in which there are no keys and secrets; for the operator",
+            scope=ORGANISATION,
+            resource_type=NOUN,
+            statuses=(204, 400, 403, 404),
         ),
     ]

@@ -37,12 +37,14 @@ def add_org_commands(app: typer.Typer) -> None:
     group.command("list")(explain_errors(list_organisations))
     group.command("create")(explain_errors(create_organisation))
     group.command("show")(explain_errors(show_organisation))
+    group.command("delete")(explain_errors(delete_organisation))
     group.command("gates")(explain_errors(list_gates))
     group.command("gate")(explain_errors(set_gate))
     app.add_typer(group, name="org")
     people = typer.Typer(no_args_is_help=True, help="Users, and what they are in an organisation.")
     people.command("list")(explain_errors(list_users))
     people.command("create")(explain_errors(create_user))
+    people.command("delete")(explain_errors(delete_user))
     app.add_typer(people, name="user")
 
 
@@ -82,6 +84,30 @@ def show_organisation(
     """Show an organisation."""
     with connect_platform(config, state, url, token_file) as client:
         print_object(client.get(f"/v1/organisations/{organisation}"))
+
+
+def delete_organisation(
+    organisation: OrganisationArgument,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Delete an organisation that has no keys, secrets and zones any more. Its audit log stays."""
+    with connect_platform(config, state, url, token_file) as client:
+        client.delete(f"/v1/organisations/{organisation}")
+
+
+def delete_user(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Subject.")],
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Delete a user, with memberships and tokens."""
+    with connect_platform(config, state, url, token_file) as client:
+        client.delete(f"/v1/users/{user}")
 
 
 def list_gates(

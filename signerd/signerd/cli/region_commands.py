@@ -29,6 +29,7 @@ def add_region_commands(app: typer.Typer) -> None:
     group.command("list")(explain_errors(list_regions))
     group.command("create")(explain_errors(create_region))
     group.command("show")(explain_errors(show_region))
+    group.command("delete")(explain_errors(delete_region))
     group.command("kms")(explain_errors(set_kms))
     app.add_typer(group, name="region")
 
@@ -70,6 +71,18 @@ def show_region(
     """Show a region."""
     with connect_platform(config, state, url, token_file) as client:
         print_object(client.get(f"/v1/regions/{slug}"))
+
+
+def delete_region(
+    slug: SlugArgument,
+    config: ConfigOption = None,
+    state: StateOption = None,
+    url: UrlOption = None,
+    token_file: TokenFileOption = None,
+) -> None:
+    """Delete a region in which there are no keys and secrets of anybody."""
+    with connect_platform(config, state, url, token_file) as client:
+        client.delete(f"/v1/regions/{slug}")
 
 
 def set_kms(
