@@ -7,7 +7,7 @@ from typing import cast
 
 import httpx
 
-from daemon_process import DaemonProcess, list_items, run_daemon
+from daemon_process import DaemonProcess, Report, list_items, run_daemon
 
 ZONE = "$TTL 300\n@ SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.{}\n"
 
@@ -97,3 +97,16 @@ def test_a_rollover_that_waits_for_the_operator_is_an_alarm_until_it_is_approved
         approved = daemon.run_command("rollover", "approve", "small.test", waits[1])
         assert approved.returncode == 0, approved.stderr
         daemon.wait_for(lambda report: not list_items(report, "alarms"))
+
+
+def list_codes(report: Report) -> set[object]:
+    return {alarm["code"] for alarm in list_items(report, "alarms")}
+
+
+def test_a_full_disk_is_an_alarm_that_the_operator_sees_all_the_same(tmp_path: Path) -> None:
+    with run_daemon(tmp_path, {"small.test.zone": ZONE.format(1)}) as daemon:
+        daemon.limit_files(0)
+        write_zone(daemon, ZONE.format(2))
+        daemon.wait_for(lambda report: list_codes(report) >= {"dnssec.sign_failed", "database.failed"})
+        daemon.limit_files(-1)
+        daemon.wait_for(lambda report: not list_codes(report))
