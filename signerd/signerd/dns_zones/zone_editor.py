@@ -1,5 +1,6 @@
 """A change of a zone's records under way: any number of steps, checked and noted as one at the end."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -50,30 +51,39 @@ class ZoneEditor:
         Raises:
             RecordTaken: The zone has one of this name and type.
         """
-        connection, now = self._change.connection, self._change.now
-        taken = select(dns_records.c.identity).where(
-            dns_records.c.zone == self.zone.identity,
-            dns_records.c.owner == data.owner,
-            dns_records.c.type == data.type,
-        )
-        if connection.execute(taken).first() is not None:
-            raise RecordTaken(data.name, data.type)
-        record = Record(new_identity(PREFIX), data, now, None)
-        connection.execute(
-            insert(dns_records).values(
-                identity=record.identity,
-                zone=self.zone.identity,
-                name=data.name,
-                owner=data.owner,
-                type=data.type,
-                ttl=data.ttl,
-                values=dump_values(data.values),
-                created_at=now,
-            )
-        )
-        self._made += 1
-        self._note("create", record)
-        return record
+        return self.create_all([data])[0]
+
+    def create_all(self, wanted: Sequence[RecordData]) -> list[Record]:
+        """Add records, each of another name or type; many by few statements, as others wait meanwhile.
+
+        Raises:
+            RecordTaken: The zone has one of such a name and type.
+        """
+        types = self._find_types({data.owner for data in wanted})
+        for data in wanted:
+            if data.type in types.get(data.owner, ()):
+                raise RecordTaken(data.name, data.type)
+        now = self._change.now
+        made = [Record(new_identity(PREFIX), data, now, None) for data in wanted]
+        if made:
+            rows = [
+                {
+                    "identity": record.identity,
+                    "zone": self.zone.identity,
+                    "name": record.data.name,
+                    "owner": record.data.owner,
+                    "type": record.data.type,
+                    "ttl": record.data.ttl,
+                    "values": dump_values(record.data.values),
+                    "created_at": now,
+                }
+                for record in made
+            ]
+            self._change.connection.execute(insert(dns_records), rows)
+        self._made += len(made)
+        for record in made:
+            self._note("create", record)
+        return made
 
     def replace(self, record: Record, data: RecordData) -> Record:
         """Give a record another TTL or other values; one that is as wished already stays untouched.
@@ -137,7 +147,14 @@ class ZoneEditor:
 
     def _check_aliases(self) -> None:
         """Look at the changed names only: the others were in order before."""
-        wanted = sorted(self._owners)
+        types = self._find_types(self._owners)
+        for owner, present in types.items():
+            if "CNAME" in present and len(present) > 1:
+                raise CnameConflict(relate(owner, self.zone.apex), ", ".join(sorted(present - {"CNAME"})))
+
+    def _find_types(self, owners: Collection[Name]) -> dict[Name, set[str]]:
+        """Give the types that the zone has at some names."""
+        wanted = sorted(owners)
         types: dict[Name, set[str]] = {}
         for start in range(0, len(wanted), _OWNERS_AT_ONCE):
             rows = self._change.connection.execute(
@@ -148,9 +165,7 @@ class ZoneEditor:
             )
             for row in rows:
                 types.setdefault(Name(bytes(row.owner)), set()).add(row.type)
-        for owner, present in types.items():
-            if "CNAME" in present and len(present) > 1:
-                raise CnameConflict(relate(owner, self.zone.apex), ", ".join(sorted(present - {"CNAME"})))
+        return types
 
     def _note(self, verb: str, record: Record) -> None:
         data = record.data

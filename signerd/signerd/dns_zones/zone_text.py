@@ -11,7 +11,7 @@ from signerd.dns_zones.apex import ApexDefaults
 from signerd.dns_zones.errors import CnameConflict, ImportRefused, InvalidDnsValue, MassDeletion
 from signerd.dns_zones.record import DEFAULT_TTL, Record, RecordData, make_data
 from signerd.dns_zones.record_name import relate
-from signerd.dns_zones.record_rows import list_records
+from signerd.dns_zones.record_rows import list_records, list_records_of
 from signerd.dns_zones.record_value import TYPE_NAMES, format_value
 from signerd.dns_zones.zone_editor import ZoneEditor
 from signerd.platform.change import Change
@@ -163,7 +163,11 @@ def import_records(
     Raises:
         MassDeletion: More would be.
     """
-    existing = {record.data.key: record for record in list_records(change.connection, editor.zone)}
+    if replace_existing:
+        stored = list_records(change.connection, editor.zone)
+    else:  # the rest of a large zone is not looked at: others wait meanwhile
+        stored = list_records_of(change.connection, editor.zone, {data.owner for data in parsed.records})
+    existing = {record.data.key: record for record in stored}
     wanted = {data.key for data in parsed.records}
     gone = [record for key, record in existing.items() if key not in wanted] if replace_existing else []
     reason = explain_mass_deletion(len(existing), len(gone), deletion_percent)
@@ -171,14 +175,15 @@ def import_records(
         raise MassDeletion(f"{reason}: send allowMassDeletion")
     for record in gone:
         editor.delete(record)
-    created: list[Record] = []
+    new: list[RecordData] = []
     updated: list[Record] = []
     for data in parsed.records:
         known = existing.get(data.key)
         if known is None:
-            created.append(editor.create(data))
+            new.append(data)
         elif not known.data.says_the_same(data):
             updated.append(editor.replace(known, replace(data, name=known.data.name)))
+    created = editor.create_all(new)
     zone = editor.zone
     change.record(
         "dns.zone.import",
