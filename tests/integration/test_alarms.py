@@ -8,6 +8,7 @@ from typing import cast
 import httpx
 
 from daemon_process import DaemonProcess, Report, list_items, run_daemon
+from false_parent import run_false_parent
 
 ZONE = "$TTL 300\n@ SOA ns h 1 3600 600 86400 300\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.{}\n"
 
@@ -52,10 +53,7 @@ def test_the_metrics_tell_of_zones_and_alarms(tmp_path: Path) -> None:
     zones = {"small.test.zone": ZONE.format(1), "bad.test.zone": ZONE.format(999)}
     with run_daemon(tmp_path, zones, admin_options=admin) as daemon:
         report = daemon.wait_for(lambda report: len(list_items(report, "alarms")) == 1)
-        url = f"http://{str(report['admin']).replace('@', ':')}/metrics"
-        answer = httpx.get(url, headers={"Authorization": "Bearer letmein"}, trust_env=False)
-    assert answer.status_code == 200
-    figures = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+        figures = read_figures(report)
     assert float(figures['signerd_zone_runway_seconds{zone="small.test"}']) > 86400
     assert figures['signerd_zone_sign_error_age_seconds{zone="small.test"}'] == "0.0"
     assert 'signerd_zone_runway_seconds{zone="bad.test"}' not in figures
@@ -110,3 +108,34 @@ def test_a_full_disk_is_an_alarm_that_the_operator_sees_all_the_same(tmp_path: P
         daemon.wait_for(lambda report: list_codes(report) >= {"dnssec.sign_failed", "database.failed"})
         daemon.limit_files(-1)
         daemon.wait_for(lambda report: not list_codes(report))
+
+
+def read_figures(report: Report) -> dict[str, str]:
+    url = f"http://{str(report['admin']).replace('@', ':')}/metrics"
+    answer = httpx.get(url, headers={"Authorization": "Bearer letmein"}, trust_env=False)
+    assert answer.status_code == 200
+    return dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+
+
+def test_what_the_parent_has_of_a_zone_is_told(tmp_path: Path) -> None:
+    token = tmp_path / "metrics.token"
+    token.write_text("letmein\n")
+    admin = f"  metrics_token: {json.dumps(str(token))}\n"
+    zone = ZONE.replace("$TTL 300", "$TTL 1").replace("86400 300", "86400 1").format(1)
+    delegated = 'signerd_zone_ds_delegated{zone="small.test"}'
+    with run_false_parent() as parent:
+        parent.ds = ["7 13 2 " + "ab" * 32]
+        options = (
+            "dnssec:\n  probe_interval: 1s\n  waiting_probe_interval: 1s\n"
+            f"  parents: {{test: ['127.0.0.1@{parent.port}']}}\n"
+            "policies: {default: {dnskey_ttl: 1s, propagation: 0s, parent_propagation: 0s, parent_lag: 0s}}\n"
+        )
+        with run_daemon(tmp_path, {"small.test.zone": zone}, options, admin_options=admin) as daemon:
+            report = daemon.wait_for(lambda report: list_codes(report) == {"dnssec.ds_stray"})
+            assert read_figures(report)[delegated] == "0.0"
+            parent.ds = [
+                line.split("DS", 1)[1].strip()
+                for line in daemon.run_command("ds", "small.test").stdout.splitlines()
+            ]
+            daemon.wait_for(lambda report: not list_codes(report))
+            daemon.wait_for(lambda report: read_figures(report)[delegated] == "1.0")
