@@ -13,10 +13,12 @@ from signerd.alarm.delegation_alarms import SOURCE, find_delegation_alarms
 from signerd.alarm.key_alarms import find_key_alarms
 from signerd.alarm.rollover_alarms import RolloverListener
 from signerd.alarm.server_watch import ServerWatch, Watched
+from signerd.alarm.serving_watch import Serving, ServingWatch
 from signerd.alarm.zone_alarms import ZoneCondition
 from signerd.clock import Clock
 from signerd.config.options import Config
 from signerd.control.command_server import Further
+from signerd.control.responder_pool import ResponderPool
 from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
 from signerd.status_report import ExpirationCache
@@ -59,13 +61,17 @@ class AlarmDesk:
         return self._holder.custody.kms.custodian.store
 
     async def run(
-        self, find_keepers: Callable[[], Mapping[Name, ZoneKeeper]], cache: ExpirationCache
+        self,
+        find_keepers: Callable[[], Mapping[Name, ZoneKeeper]],
+        cache: ExpirationCache,
+        pool: ResponderPool,
     ) -> None:
         """Look and tell until cancelled.
 
         Args:
             find_keepers: Gives the zones.
             cache: Of first expirations.
+            pool: The responders.
         """
 
         def find_expiration(zone: str) -> int | None:
@@ -80,7 +86,9 @@ class AlarmDesk:
             self._config.state_directory,
             self._find_key_alarms,
         )
-        watch = ServerWatch(watched, self.board, self._clock.now, self._config.alarms.runway)
+        serving = ServingWatch(lambda: _find_serving(find_keepers(), pool), self.board, self._clock.monotonic)
+        runway = self._config.alarms.runway
+        watch = ServerWatch(watched, self.board, self._clock.now, runway, serving.look)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keeper.run)
             nursery.start_soon(watch.run)
@@ -127,6 +135,15 @@ def describe_alarm(raised: RaisedAlarm, now: int) -> dict[str, object]:
         "age_seconds": max(0, now - raised.since),
         "source": raised.source,
     }
+
+
+def _find_serving(keepers: Mapping[Name, ZoneKeeper], pool: ResponderPool) -> Serving:
+    responders = pool.responders
+    loaded = [responder.loaded for responder in responders]
+    published = [keeper.entry.text for keeper in list(keepers.values()) if keeper.state.published is not None]
+    unserved = [zone for zone in published if not any(zone in zones for zones in loaded)]
+    running = sum(responder.is_own and responder.link is not None for responder in responders)
+    return Serving(published, unserved, running, pool.count)
 
 
 def _list_conditions(keepers: Mapping[Name, ZoneKeeper]) -> dict[str, ZoneCondition]:

@@ -327,7 +327,9 @@ class Daemon:
                     known = await trio.to_thread.run_sync(self._fleet.list_known)  # now with those of the API
                 await nursery.start(self._fleet.run, known)
                 self._restored.set()
-                nursery.start_soon(self._alarms.run, lambda: self._fleet.keepers, self._expirations)
+                nursery.start_soon(
+                    self._alarms.run, lambda: self._fleet.keepers, self._expirations, self._pool
+                )
                 nursery.start_soon(self._keep_custody)
                 nursery.start_soon(self._tidy_keys)
                 nursery.start_soon(self._keep_signals)

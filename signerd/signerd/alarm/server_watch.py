@@ -47,7 +47,12 @@ class ServerWatch:
     """Looks, and tells the board."""
 
     def __init__(
-        self, watched: Watched, board: AlarmBoard, now: Callable[[], int], runway_seconds: int
+        self,
+        watched: Watched,
+        board: AlarmBoard,
+        now: Callable[[], int],
+        runway_seconds: int,
+        look_elsewhere: Callable[[], None] = lambda: None,
     ) -> None:
         """Do nothing yet.
 
@@ -56,11 +61,13 @@ class ServerWatch:
             board: Is told.
             now: The wall clock, epoch seconds.
             runway_seconds: Signatures that are overdue and last shorter than this are an alarm.
+            look_elsewhere: Called at the end of each look.
         """
         self._watched = watched
         self._board = board
         self._now = now
         self._runway_seconds = runway_seconds
+        self._look_elsewhere = look_elsewhere
         self._is_disk_low = False
         self._looks = 0
 
@@ -88,6 +95,7 @@ class ServerWatch:
         self._looks += 1
         self._board.update(KMS, "", self._check_kms(zones.values()))
         self._board.update(DISK, "", self._check_disk())
+        self._look_elsewhere()
 
     def _look_at_keys(self, zones: Mapping[str, ZoneCondition]) -> None:
         if (found := self._watched.find_key_alarms()) is None:

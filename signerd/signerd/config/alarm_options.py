@@ -17,6 +17,7 @@ EVENT_GROUPS: Final = (
     "dnssec",
     "key",
     "kms",
+    "responder",
     "rollover",
     "webhook",
     "zone",

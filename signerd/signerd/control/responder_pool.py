@@ -123,6 +123,11 @@ class ResponderPool:
         self._responders: dict[int, ResponderState] = {}
 
     @property
+    def count(self) -> int:
+        """How many there shall be."""
+        return self._count
+
+    @property
     def responders(self) -> list[ResponderState]:
         """Those that run now."""
         return list(self._responders.values())
