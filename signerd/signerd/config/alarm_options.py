@@ -15,7 +15,6 @@ EVENT_GROUPS: Final = (
     "database",
     "disk",
     "dnssec",
-    "key",
     "kms",
     "responder",
     "rollover",

@@ -34,4 +34,5 @@ def test_every_code_is_documented_and_no_other() -> None:
 
 
 def test_every_code_may_stand_in_the_configuration() -> None:
+    assert {code.partition(".")[0] for code in list_codes()} == set(EVENT_GROUPS)
     assert [reason for code in sorted(list_codes()) if (reason := explain_bad_code(code))] == []
