@@ -31,12 +31,23 @@ policies:
   with-nsec: {denial: nsec}
   with-p384: {key_type: ecdsa-p384}
   with-rsa: {key_type: rsa-2048}
+  with-csk: {csk: true}
 zones:
   - {name: nsec.test, policy: with-nsec}
   - {name: p384.test, policy: with-p384}
   - {name: rsa.test, policy: with-rsa}
+  - {name: csk.test, policy: with-csk}
 """
-ZONES = ["root", "example.com", "2.0.192.in-addr.arpa", "nsec3.test", "nsec.test", "p384.test", "rsa.test"]
+ZONES = [
+    "root",
+    "example.com",
+    "2.0.192.in-addr.arpa",
+    "nsec3.test",
+    "nsec.test",
+    "p384.test",
+    "rsa.test",
+    "csk.test",
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +55,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Generator[DaemonProcess]
     files = {file.name: file.read_text() for file in EXAMPLES.iterdir() if file.name != "README.md"}
     files["root.zone"] = gzip.decompress((DATA / "root.zone.gz").read_bytes()).decode()
     files |= {f"{name}.zone": zone.text for name, zone in GENERATED.items()}
-    files |= {"p384.test.zone": SMALL, "rsa.test.zone": SMALL}
+    files |= {"p384.test.zone": SMALL, "rsa.test.zone": SMALL, "csk.test.zone": SMALL}
     with run_daemon(tmp_path_factory.mktemp("daemon"), files, OPTIONS) as daemon:
         yield daemon
 
@@ -87,7 +98,8 @@ def test_ldns_verify_zone_accepts(dumps: dict[str, Path], zone: str) -> None:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_dnssec_verify_accepts(dumps: dict[str, Path], zone: str) -> None:
-    command = [find_tool("dnssec-verify"), "-o", argue(zone), str(dumps[zone])]
+    one_key = ["-z"] if zone == "csk.test" else []  # or it asks for a ZSK of each algorithm
+    command = [find_tool("dnssec-verify"), *one_key, "-o", argue(zone), str(dumps[zone])]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Zone fully signed" in result.stdout + result.stderr
@@ -186,6 +198,7 @@ def test_unbound_validates_other_zones(unbound: int, zone: str) -> None:
             [("nsec.test", "MX"), ("nx.nsec.test", "A"), ("ns1.nsec.test", "TXT"), ("mail.nsec.test", "A")],
         ),
         ("root", [(".", "SOA"), ("com", "DS"), ("nonexistent", "A"), (".", "NS")]),
+        ("csk.test", [("csk.test", "SOA"), ("b.c.csk.test", "A"), ("deep.x.w.csk.test", "TXT")]),
         ("rsa.test", [("rsa.test", "SOA"), ("b.c.rsa.test", "A"), ("deep.x.w.rsa.test", "TXT")]),
     ],
 )
@@ -234,3 +247,15 @@ def test_ds_export_is_the_same_with_the_server_stopped(tmp_path: Path, form: str
         stopped = daemon.run_command("ds", "small.test", "--format", form)
     assert stopped.stdout == running.stdout
     assert running.stdout.strip()
+
+
+def test_a_zone_with_a_csk_has_one_key_and_its_batches_are_in_the_audit(daemon: DaemonProcess) -> None:
+    text = daemon.ask("csk.test", "DNSKEY").answer[0].to_text()
+    assert text.count(" DNSKEY ") == text.count(" DNSKEY 257 3 13 ") == 1
+    exported = daemon.run_command("audit", "export")
+    assert exported.returncode == 0, exported.stderr
+    batches = [
+        line for line in exported.stdout.splitlines() if '"merkleRoot"' in line and '"csk.test"' in line
+    ]
+    assert batches
+    assert "zone csk.test: every RRset goes through the KMS" in daemon.log
