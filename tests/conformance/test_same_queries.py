@@ -9,6 +9,7 @@ from sqlalchemy import Connection, event
 
 from platform_api import Api, PlatformApi, text_of
 from signerd.platform.membership import Role
+from signerd.platform.secret_text import append_crc
 
 KEYS = "/v1/kms/nl-01/keys"
 SECRET = "/v1/secrets/nl-01/secret"  # noqa: S105  # a path
@@ -96,3 +97,26 @@ async def test_foreign_missing_and_invisible_ids_cost_the_same_queries(
         assert any(statement.startswith("SELECT") for statement in found["missing"][1])
         for kind in kinds:
             assert found[kind] == found["missing"], kind
+
+
+async def test_an_unknown_credential_costs_the_same_queries_as_a_wrong_secret(platform: PlatformApi) -> None:
+    admin = platform.admin
+    token = platform.add_member("member").token
+    account = await admin.create("/v1/service-accounts", {"name": "robot"})
+    pair = await admin.create(f"/v1/service-accounts/{account['identity']}/access-credentials", {"name": "c"})
+    access_key = text_of(pair, "accessKey")
+    begin, kind, token_id, secret, _ = token.split("_")
+    wrong = append_crc("_".join((begin, kind, token_id, "0" * len(secret))))
+    unknown = append_crc("_".join((begin, kind, "0" * len(token_id), secret)))
+    for callers in (
+        (admin.as_token(wrong), admin.as_token(unknown)),
+        (admin.as_pair(access_key, "x" * 40), admin.as_pair("0" * len(access_key), "x" * 40)),
+    ):
+        found: list[list[str]] = []
+        for caller in callers:
+            await caller.refused(401, "GET", KEYS)
+            with noting_statements(platform) as noted:
+                await caller.refused(401, "GET", KEYS)
+            found.append(noted)
+        assert any(statement.startswith("SELECT") for statement in found[0])
+        assert found[0] == found[1]
