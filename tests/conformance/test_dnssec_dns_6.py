@@ -23,7 +23,13 @@ from signerd.platform.gate import Gate
 from signerd.platform.organisation import set_gate
 from signerd.platform.region import create_region
 from signerd.platform.tables import audit_entries
-from signerd.store.zone_tables import metadata, zone_events, zone_key_signatures
+from signerd.store.zone_tables import (
+    metadata,
+    parent_notices,
+    zone_events,
+    zone_key_signatures,
+    zone_timetables,
+)
 from signerd.zone_dnssec.management import Order, Wish
 from signerd.zone_dnssec.settings import ACTIVE, OUTGOING, RETIRED, ZonePlace, find_setting, list_ksks
 from signerd_kms.attribution import NOBODY
@@ -496,7 +502,13 @@ async def test_2_delete_removes_dnssec_state_too_and_the_kms_key_stays(
                 zone=f"{zone.text}.", subject=b"s", expiration=2, inception=1, rrsig=b"r"
             )
         )
-    assert sum(count_rows(api, zone).values()) == 5
+        connection.execute(
+            insert(parent_notices).values(zone=f"{zone.text}.", digest=b"d", changed_at=1, attempts=0)
+        )
+        connection.execute(
+            insert(zone_timetables).values(zone=f"{zone.text}.", state="{}", parent="{}", updated_at=1)
+        )
+    assert 0 not in count_rows(api, zone).values(), "every table about zones has something of it"
     await api.admin.delete(f"/v1/dns/zones/{zone.identity}")
     assert set(count_rows(api, zone).values()) == {0}
     assert (await api.admin.get(f"{KEYS}/{made['kmsKeyIdentity']}"))["status"] == "active"

@@ -16,6 +16,7 @@ from signerd.dnssec.key import DnsKey
 from signerd.store.zone_tables import (
     dns_dnssec,
     ignored_parent_servers,
+    parent_notices,
     zone_key_signatures,
     zone_signing_keys,
     zone_timetables,
@@ -234,7 +235,14 @@ def forget_zone(connection: Connection, text: str) -> None:
         connection: Inside the transaction that deletes the zone.
         text: The zone's name without trailing dot.
     """
-    tables = (dns_dnssec, zone_signing_keys, zone_key_signatures, ignored_parent_servers, zone_timetables)
+    tables = (
+        dns_dnssec,
+        zone_signing_keys,
+        zone_key_signatures,
+        zone_timetables,
+        ignored_parent_servers,
+        parent_notices,
+    )
     for table in tables:
         connection.execute(delete(table).where(table.c.zone == f"{text}."))
 
