@@ -360,6 +360,7 @@ class Daemon:
             served,
             self._dnssec,
             list_certified(self._config.admin),
+            lambda code, text: self._alarms.board.note_event(code, "", text),
         )
         figures = FiguresSource(
             self._clock,

@@ -1,6 +1,6 @@
 """What the admin API asks, answered as soon as the KMS and its database are open."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from signerd.api.dns_backend import DnsBackend
 from signerd.api.dnssec_endpoints import DnssecBackend, find_place
 from signerd.api.errors import PartNotAvailable
 from signerd.api.health import Readiness
-from signerd.api.kms_backend import KmsBackend
+from signerd.api.kms_backend import KmsBackend, ignore_event
 from signerd.api.kms_summary import KmsSummary
 from signerd.api.platform_backend import PlatformBackend
 from signerd.api.secret_backend import SecretsBackend
@@ -45,8 +45,10 @@ class PlatformParts:
         served: ServedZones,
         dnssec: DnssecDesk,
         certified: Sequence[CertifiedIdentity] = (),
+        note_event: Callable[[str, str], None] = ignore_event,
     ) -> None:
         self._certified = certified
+        self._note_event = note_event
         self._dnssec = dnssec
         self._served = served
         self._holder = holder
@@ -113,6 +115,7 @@ class PlatformParts:
             custody.store,
             is_sha1_import_allowed=self._options.import_sha1,
             needs_export_approval=self._options.export_approval,
+            note_event=self._note_event,
         )
 
     def open_secrets(self) -> SecretsBackend:
@@ -156,9 +159,10 @@ def make_admin_parts(
     served: ServedZones,
     dnssec: DnssecDesk,
     certified: Sequence[CertifiedIdentity] = (),
+    note_event: Callable[[str, str], None] = ignore_event,
 ) -> AdminParts:
     """Join what the API needs."""
-    parts = PlatformParts(holder, clock, options, served, dnssec, certified)
+    parts = PlatformParts(holder, clock, options, served, dnssec, certified, note_event)
     return AdminParts(
         access=parts,
         audit=parts,

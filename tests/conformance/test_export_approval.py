@@ -26,6 +26,7 @@ class People:
     exporter_is: Member
     approver: Api
     key: Json
+    told: list[tuple[str, str]]
 
     async def export(self, status: int = 200) -> Json:
         response = await self.exporter.send("POST", path_of(self.key, "export"))
@@ -41,9 +42,15 @@ class People:
 @pytest.fixture
 async def people(deployment: Deployment) -> AsyncGenerator[People]:
     """Serve with exports that need an approval."""
+    told: list[tuple[str, str]] = []
     parts = replace(
         deployment.admin_parts,
-        kms=lambda: KmsBackend(deployment.kms, deployment.store, needs_export_approval=True),
+        kms=lambda: KmsBackend(
+            deployment.kms,
+            deployment.store,
+            needs_export_approval=True,
+            note_event=lambda code, text: told.append((code, text)),
+        ),
     )
     options = ApiOptions(addresses=ClientAddresses([ipaddress.ip_network("192.0.2.0/24")]))
     async with (
@@ -62,6 +69,7 @@ async def people(deployment: Deployment) -> AsyncGenerator[People]:
             exporter,
             platform.admin.as_token(approver.token),
             key,
+            told,
         )
 
 
@@ -87,6 +95,16 @@ async def test_both_are_in_the_audit(people: People) -> None:
     assert "'approvedBy': 'user:" in str(entries)
     approvals = items_of(await people.platform.admin.get("/v1/audit?action=kms.approve_export"), "items")
     assert people.exporter_is.subject in str(approvals)
+
+
+async def test_people_are_told_of_approvals_and_exports_and_of_no_refusal(people: People) -> None:
+    await people.export(403)
+    assert people.told == []
+    await people.approve()
+    await people.export()
+    assert [code for code, _ in people.told] == ["kms.export_approved", "kms.key_exported"]
+    assert all(str(people.key["identity"]) in text for _, text in people.told)
+    assert people.exporter_is.subject in people.told[1][1]
 
 
 async def test_an_approval_ends(people: People) -> None:

@@ -20,6 +20,11 @@ _OBJECT_VERSION: Final = re.compile(r'"([1-9][0-9]{0,17})"|([1-9][0-9]{0,17})', 
 _NUMBER: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
+def ignore_event(code: str, text: str) -> None:
+    """Tell nobody."""
+    del code, text
+
+
 @dataclass(frozen=True, slots=True)
 class KmsBackend:
     """The KMS and the regions it serves.
@@ -29,12 +34,14 @@ class KmsBackend:
         store: The platform's database, which knows the regions.
         is_sha1_import_allowed: Whether imports may be wrapped with SHA-1 inside OAEP.
         needs_export_approval: Whether a second person must approve each export.
+        note_event: Tells people of what is rare and worth looking into at once: its code, and what happened.
     """
 
     kms: Kms
     store: PlatformStore
     is_sha1_import_allowed: bool = False
     needs_export_approval: bool = False
+    note_event: Callable[[str, str], None] = ignore_event
 
 
 OpenKms = Callable[[], KmsBackend]

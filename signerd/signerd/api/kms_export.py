@@ -66,10 +66,10 @@ class _ExportCalls:
             version=version,
             needs_approval=place.backend.needs_export_approval,
         )
-        # rare, and worth looking into at once: the audit has it too, but nobody reads that all day
-        logger.warning(
-            "key %s version %d was exported by %s", key.identity, made.version, call.principal.actor
-        )
+        # the audit has it too, but nobody reads that all day
+        told = f"key {key.identity} version {made.version} was exported by {call.principal.actor}"
+        logger.warning("%s", told)
+        place.backend.note_event("kms.key_exported", told)
         return Reply(body={"keyMaterial": made.text, "keyVersion": str(made.version)})
 
     def approve(self, call: Call) -> Reply:
@@ -88,9 +88,9 @@ class _ExportCalls:
             seconds,
             by=call.attribution,
         )
-        logger.warning(
-            "the export of key %s by %s is approved by %s", key.identity, made.actor, made.approved_by
-        )
+        told = f"the export of key {key.identity} by {made.actor} is approved by {made.approved_by}"
+        logger.warning("%s", told)
+        place.backend.note_event("kms.export_approved", told)
         return Reply(
             201,
             {
