@@ -177,7 +177,7 @@ class DaemonProcess:
             self.status()
             self.process.kill()
             self.process.wait()
-        for pid in self.seen_pids:
+        for pid in self.seen_pids | find_responders(self.state):
             if is_responder(pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -190,6 +190,18 @@ def is_responder(pid: int) -> bool:
     except OSError:
         return False
     return b"signerd.responder" in words
+
+
+def find_responders(state: Path) -> set[int]:
+    """Find the responders that serve from a state directory, also those that no status has named."""
+    found: set[int] = set()
+    for directory in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if directory.name.isdigit() and str(state / "published").encode() in (
+                (directory / "cmdline").read_bytes().split(b"\0")
+            ):
+                found.add(int(directory.name))
+    return found
 
 
 def list_items(report: Report, key: str) -> list[Report]:
