@@ -126,7 +126,7 @@ class ZoneWorkshop:
             lambda: holder.custody.engine,
             lambda: holder.state is State.UNSEALED,
             self.read_signing_time,
-            config.dnssec.waiting_probe_interval,
+            config.dnssec.probe_interval,
         )
         self.rollovers = RolloverDesk(
             config.policies,

@@ -128,6 +128,7 @@ class RolloverCare:
         self._listeners = tuple(listeners)
         self._news = trio.Event()
         self._changed: set[Name] = set()
+        self._demanded: set[Name] = set()  # also by what came while a step was being taken
         self._wakes: dict[Name, int] = {}
         self._probes: dict[Name, int] = {}
         self._asking: set[Name] = set()
@@ -135,14 +136,19 @@ class RolloverCare:
         self._is_told = False
 
     def wake(self, name: Name) -> None:
-        """Have a step taken for a zone: something was published."""
+        """Have a step taken for a zone of which something was published, if that can matter."""
         self._changed.add(name)
+        self._news.set()
+
+    def _demand(self, name: Name) -> None:
+        """Have a step taken for a zone, whatever was published."""
+        self._demanded.add(name)
         self._news.set()
 
     def wake_all(self) -> None:
         """Have a step taken for all zones: the KMS was opened, or the clock was accepted."""
         for name in self._list_zones():
-            self.wake(name)
+            self._demand(name)
 
     def post(self, report: StepReport) -> None:
         """Take in what a step gave that a command has led to; callable in any thread."""
@@ -166,10 +172,12 @@ class RolloverCare:
         self._forget_others(zones)
         now = self._clock.now()
         changed, self._changed = self._changed, set()
+        demanded, self._demanded = self._demanded, set()
         due = [
             (zone.next_due is None, zone.next_due or 0, name)
             for name, zone in zones.items()
-            if self._wakes.get(name, 0) <= now
+            if name in demanded
+            or self._wakes.get(name, 0) <= now
             or (name in changed and not self._desk.open(zone.entry).is_at_rest(zone.published))
         ]
         for _, _, name in sorted(due):
@@ -245,8 +253,8 @@ class RolloverCare:
             self._times.interval
         )  # the step may ask for less
         plan = timetable.plan
-        if is_new or plan is None:
-            self.wake(entry.name)
+        if is_new or plan is None or _awaits_parent(plan):
+            self._demand(entry.name)
         else:
             self._replan(entry, plan)
 
@@ -266,3 +274,8 @@ class RolloverCare:
             entry.text,
             problem,
         )
+
+
+def _awaits_parent(plan: KeyPlan) -> bool:
+    """Say if each answer of the parent counts, also one like the last: the state may have changed since."""
+    return any(key.ds.is_moving and key.ds.settles_at is None for key in plan.outcome.state.keys)

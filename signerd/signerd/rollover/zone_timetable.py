@@ -67,7 +67,8 @@ class TimetableParts:
         open_engine: Gives the database. Raises CustodyUnavailable.
         is_kms_open: Whether the KMS can be used.
         read_time: Gives the wall clock, if it is to be believed. Raises SigningImpossible.
-        parent_interval: How often a parent is asked of which something is awaited, seconds.
+        parent_interval: How often a step is taken while something is awaited of the parent, seconds; what it
+            answers calls for one in any case.
     """
 
     clock: Clock

@@ -42,12 +42,13 @@ class FakeTimetable:
         self.probed_at: int | None = None
         self.is_found = False
         self.can_step = True
+        self.rests = False
         self.is_rearranged = False
         self.state = TimetableState()
         self.waits: tuple[Wait, ...] = ()
 
     def is_at_rest(self, published: Zone | None) -> bool:
-        return False
+        return self.rests
 
     def step(self, published: Zone | None) -> StepReport | None:
         self.steps.append(self.entry.text)
@@ -181,8 +182,21 @@ async def run_until(world: CareWorld, condition: Callable[[], bool]) -> None:
             nursery.cancel_scope.cancel()
 
 
+async def test_a_version_that_cannot_matter_leads_to_no_step() -> None:
+    world = CareWorld("one")
+    await world.care.look()
+    world.desk.timetables[parse_name("one.")].rests = True
+    world.care.wake(parse_name("one."))
+    await world.care.look()
+    assert world.steps == ["one"]
+    world.care.wake_all()  # the KMS was opened
+    await world.care.look()
+    assert world.steps == ["one", "one"]
+
+
 async def test_the_parent_is_asked_and_what_it_says_leads_to_a_step() -> None:
     world = CareWorld("one")
+    world.desk.timetables[parse_name("one.")].rests = True  # as far as the zone itself goes
     await run_until(world, lambda: len(world.steps) == 2)
     assert world.probe.asked == [parse_name("one.")]
 
