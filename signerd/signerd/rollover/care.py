@@ -21,6 +21,7 @@ from signerd.zones.zone_list import ZoneEntry
 logger = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS: Final = 30.0  # the wall clock is looked at this often: it may be set
+LONGEST_REST_SECONDS: Final = 3600  # until it is seen that a key was disabled, of which nobody tells
 _AT_ONCE: Final = 16  # zones whose parents are asked at a time: bounds sockets
 Listener = Callable[[KeyPlan], None]
 
@@ -199,7 +200,7 @@ class RolloverCare:
 
     def _take(self, report: StepReport) -> None:
         name = report.zone.name
-        self._wakes[name] = report.look_again_at
+        self._wakes[name] = min(report.look_again_at, self._clock.now() + LONGEST_REST_SECONDS)
         self._plan_probe(name, report)
         if report.is_rearranged:
             self._sign_anew(name)

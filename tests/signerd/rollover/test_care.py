@@ -146,6 +146,17 @@ async def test_a_zone_is_looked_at_when_its_time_has_come_or_something_was_publi
     assert world.steps == ["one", "two"]
 
 
+async def test_a_zone_is_looked_at_each_hour_though_nothing_is_due() -> None:
+    world = CareWorld("one")
+    await world.care.look()
+    world.clock.pass_time(3599)
+    await world.care.look()
+    assert world.steps == ["one"]
+    world.clock.pass_time(1)
+    await world.care.look()
+    assert world.steps == ["one", "one"]
+
+
 async def test_a_step_that_could_not_be_taken_is_tried_again() -> None:
     world = CareWorld("one")
     world.desk.timetables[parse_name("one.")].can_step = False
