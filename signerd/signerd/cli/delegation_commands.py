@@ -7,7 +7,7 @@ import typer
 from signerd.cli.command_errors import explain_errors
 from signerd.cli.config_option import ConfigOption, StateOption, find_state
 from signerd.cli.zone_argument import ZoneArgument, read_zone_argument
-from signerd.cli.zone_keys import find_delegation_keys
+from signerd.cli.zone_keys import find_delegation_keys, find_wanted_tags
 from signerd.delegation.ds_export import DsFormat, export_ds
 
 FormatOption = Annotated[
@@ -38,8 +38,12 @@ def ds(
 ) -> None:
     """Print the DS set of a zone for its parent: SHA-256 and SHA-384 of each key-signing key.
 
-    Works whether or not the server runs.
+    Works whether or not the server runs. While keys are replaced, the zone's CDNSKEY records or the server
+    say which of them the parent is to have.
     """
     name = read_zone_argument(zone)
-    keys = find_delegation_keys(find_state(config, state), name)
+    directory = find_state(config, state)
+    keys = find_delegation_keys(directory, name)
+    wanted = find_wanted_tags(directory, name) if len(keys) > 1 else frozenset[int]()
+    keys = [key for key in keys if key.key_tag in wanted] or keys
     typer.echo(export_ds(name, keys, form, ttl), nl=False)

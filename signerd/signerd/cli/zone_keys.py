@@ -1,7 +1,9 @@
 """The key-signing keys of a zone, as it is served."""
 
 from signerd.cli.command_errors import CommandFailed
+from signerd.cli.control_client import send_command
 from signerd.cli.published_zones import load_published
+from signerd.cli.rollover_report import read_report
 from signerd.config.state_directory import StateDirectory
 from signerd.delegation.delegation_key import DelegationKey, read_key
 from signerd.dns import rdatatype as rt
@@ -33,3 +35,23 @@ def find_delegation_keys(state: StateDirectory, zone: Name) -> list[DelegationKe
             )
         keys = [key for key in keys if key.rdata in cdnskeys.rdatas]
     return sorted(keys, key=lambda key: key.key_tag)
+
+
+def find_wanted_tags(state: StateDirectory, zone: Name) -> frozenset[int]:
+    """Ask the server which keys the parent is to have while keys are replaced that it points to.
+
+    Returns:
+        Their key tags; none if no such keys are replaced, or no server can be asked.
+    """
+    try:
+        reply = send_command(state.control_socket, "rollover_status", {"zone": format_zone_name(zone)})
+        plans = read_report(reply).zones
+    except CommandFailed:  # what is published says as much as can be known
+        return frozenset()
+    return frozenset(
+        key.tag
+        for plan in plans
+        if any(rollover.kind != "zsk" for rollover in plan.rollovers)
+        for key in plan.keys
+        if key.tag is not None and key.ds.presence in ("rumoured", "omnipresent")
+    )

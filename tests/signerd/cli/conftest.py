@@ -54,12 +54,12 @@ def state(tmp_path: Path) -> StateDirectory:
 
 
 @pytest.fixture
-def publish_rolling(state: StateDirectory) -> Callable[[bytes], None]:
-    """Publish rolling.example with two KSKs, one of zeros, and this CDNSKEY record."""
+def publish_rolling(state: StateDirectory) -> Callable[[bytes | None], None]:
+    """Publish rolling.example with two KSKs, one of zeros, and this CDNSKEY record, if any."""
 
-    def publish(cdnskey: bytes) -> None:
+    def publish(cdnskey: bytes | None) -> None:
         origin = parse_name("rolling.example.")
-        zone = make_zone(origin, (KSK, KSK[:4] + bytes(64), ZSK), (cdnskey,))
+        zone = make_zone(origin, (KSK, KSK[:4] + bytes(64), ZSK), () if cdnskey is None else (cdnskey,))
         Publication(state.published / zone_directory_name(origin)).publish(zone, None)
         write_manifest(state.published, [origin])
 

@@ -174,6 +174,41 @@ def test_ds_names_the_keys_that_the_parent_shall_have_while_keys_change(
     assert {record["keyTag"] for record in records["dsRecords"]} == {compute_key_tag(ksk)}
 
 
+def test_ds_names_the_keys_that_a_running_server_wants_where_there_is_no_cdnskey(
+    state: StateDirectory, publish_rolling: Callable[[bytes | None], None]
+) -> None:
+    publish_rolling(None)
+    old = compute_key_tag(bytes.fromhex("0101030d") + bytes(range(64)))
+    new = compute_key_tag(bytes.fromhex("0101030d") + bytes(64))
+    there, hidden = {"presence": "omnipresent"}, {"presence": "hidden"}
+
+    def describe(kind: str) -> bytes:
+        keys = [
+            {
+                "name": name,
+                "tag": tag,
+                "role": "ksk",
+                "algorithm": 13,
+                "dnskey": there,
+                "data": hidden,
+                "ds": ds,
+            }
+            for name, tag, ds in (("ksk-1", old, there), ("ksk-3", new, hidden))
+        ]
+        zone = {"zone": "rolling.example", "sentence": "", "rollovers": [{"number": 3, "kind": kind}]}
+        return json.dumps({"ok": True, "zones": [zone | {"keys": keys}]}).encode() + b"\n"
+
+    def list_tags() -> set[int]:
+        result = run("ds", "rolling.example", "--state", state.path, "--format", "json")
+        return {record["keyTag"] for record in json.loads(result.stdout)["dsRecords"]}
+
+    with serve_control(state.control_socket, [describe("ksk"), describe("zsk")]) as requests:
+        assert list_tags() == {old}
+        assert list_tags() == {old, new}  # nothing changes that the parent points to
+    assert requests[0] == {"command": "rollover_status", "zone": "rolling.example"}
+    assert list_tags() == {old, new}  # no server to ask
+
+
 def test_ds_of_a_zone_that_goes_insecure_is_refused(
     state: StateDirectory, publish_rolling: Callable[[bytes], None]
 ) -> None:
