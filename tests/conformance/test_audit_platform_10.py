@@ -38,7 +38,7 @@ async def connect(deployment: Deployment) -> AsyncGenerator[httpx.AsyncClient]:
     async with (
         serve(make_application(deployment.admin_parts)) as address,
         httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{address.port}", trust_env=False, headers=headers
+            base_url=f"http://127.0.0.1:{address.port}", trust_env=False, headers=headers, timeout=60
         ) as client,
     ):
         yield client
@@ -250,7 +250,7 @@ async def test_10_fifty_callers_at_once_share_a_few_commits(deployment: Deployme
 
         await ask()  # whatever the first request writes beside its entry
         event.listen(deployment.engine, "commit", commits.append)
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 with deployment.engine.begin():  # keeps the first of them waiting until all are there
                     for _ in range(50):

@@ -19,7 +19,9 @@ async def test_checklist_a_batch_counts_as_its_items(deployment: Deployment) -> 
     application = make_application(deployment.admin_parts, options=ApiOptions(rates))
     async with (
         serve(application) as address,
-        httpx.AsyncClient(base_url=f"http://{address.host}:{address.port}", trust_env=False) as client,
+        httpx.AsyncClient(
+            base_url=f"http://{address.host}:{address.port}", trust_env=False, timeout=60
+        ) as client,
     ):
         api = Api(client, f"Token {deployment.token}")
         key = await api.create("/v1/kms/nl-01/keys", {"name": "k"})

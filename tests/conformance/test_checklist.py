@@ -98,7 +98,7 @@ async def test_what_never_became_a_request_is_refused_in_the_same_form(deploymen
             (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", b"431"),
             (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
         ):
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 async with await trio.open_tcp_stream(address.host, address.port) as stream:
                     await stream.send_all(octets)
                     head, _, body = (await read_response(stream)).partition(b"\r\n\r\n")
@@ -130,7 +130,7 @@ async def test_bodies_of_batches_have_4_mib_and_all_others_1(admin: Api) -> None
     ):  # refused before it is sent
         head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
         base = admin.client.base_url
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             async with await trio.open_tcp_stream(str(base.host), base.port or 0) as stream:
                 await stream.send_all(head.encode())
                 assert (await read_response(stream)).startswith(b"HTTP/1.1 413 ")
@@ -244,7 +244,9 @@ async def test_access_policies_believe_forwarded_addresses_from_trusted_proxies_
     application = make_application(deployment.admin_parts, options=ApiOptions(addresses=addresses))
     async with (
         serve(application) as address,
-        httpx.AsyncClient(base_url=f"http://{address.host}:{address.port}", trust_env=False) as client,
+        httpx.AsyncClient(
+            base_url=f"http://{address.host}:{address.port}", trust_env=False, timeout=60
+        ) as client,
     ):
         admin = Api(client, f"Token {deployment.token}")
         policy = {"conditions": [{"type": "ip", "effect": "allow", "cidrs": ["10.0.0.0/8"]}]}

@@ -70,6 +70,7 @@ async def serve_certified(
             base_url=f"https://127.0.0.1:{address.port}",
             verify=authorities.make_context(client),
             trust_env=False,
+            timeout=60,
         ) as http,
     ):
         yield Api(http, None)
@@ -127,7 +128,7 @@ async def test_a_certificate_speaks_for_a_user_by_its_fingerprint(
     async with (
         serve(application, ServerOptions(tls=ReloadableTls(authorities.files))) as address,
         httpx.AsyncClient(
-            base_url=f"https://127.0.0.1:{address.port}", verify=context, trust_env=False
+            base_url=f"https://127.0.0.1:{address.port}", verify=context, trust_env=False, timeout=60
         ) as http,
     ):
         memberships = await Api(http, None, None).list("/v1/me/organisation-memberships")

@@ -55,7 +55,9 @@ async def people(deployment: Deployment) -> AsyncGenerator[People]:
     options = ApiOptions(addresses=ClientAddresses([ipaddress.ip_network("192.0.2.0/24")]))
     async with (
         serve(make_application(parts, options=options)) as address,
-        httpx.AsyncClient(base_url=f"http://{address.host}:{address.port}", trust_env=False) as client,
+        httpx.AsyncClient(
+            base_url=f"http://{address.host}:{address.port}", trust_env=False, timeout=60
+        ) as client,
     ):
         platform = PlatformApi(deployment, Api(client, f"Token {deployment.token}"))
         key = await make_key(platform.admin, "leaving", exportAllowed=True)

@@ -55,7 +55,7 @@ class FakeNotifier:
 
     async def wait(self, count: int) -> None:
         """Wait until there were so many attempts."""
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while len(self.attempts) < count:
                 self._tried = trio.Event()
                 await self._tried.wait()
@@ -103,7 +103,7 @@ class World:
         self, care: ParentNoticeCare, is_reached: Callable[[dict[str, object] | None], bool]
     ) -> None:
         """Wait until what is known of the zone is as wished."""
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while not is_reached(care.describe(CHILD)):  # noqa: ASYNC110  # worker threads set no event
                 await trio.sleep(0.01)
 

@@ -45,7 +45,7 @@ def make_fake_application(
 
 def make_client(address: ListenAddress) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        base_url=f"http://{address.host}:{address.port}", trust_env=False, headers=HEADERS
+        base_url=f"http://{address.host}:{address.port}", trust_env=False, headers=HEADERS, timeout=60
     )
 
 

@@ -79,7 +79,7 @@ async def serve_dnssec(deployment: Deployment, order: Order = Order.SIGN_FIRST) 
             base_url=f"http://{address.host}:{address.port}",
             trust_env=False,
             follow_redirects=False,
-            timeout=30,
+            timeout=60,
         ) as client,
     ):
         platform = PlatformApi(deployment, Api(client, f"Token {deployment.token}"))

@@ -226,7 +226,7 @@ async def serve_deployment(deployment: Deployment) -> AsyncGenerator[PlatformApi
             base_url=f"http://{address.host}:{address.port}",
             trust_env=False,
             follow_redirects=False,
-            timeout=30,
+            timeout=60,
         ) as client,
     ):
         yield PlatformApi(deployment, Api(client, f"Token {deployment.token}"))

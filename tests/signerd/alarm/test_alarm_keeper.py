@@ -137,7 +137,7 @@ async def test_a_change_from_any_thread_is_stored_at_once(deployment: Deployment
         nursery.start_soon(told.keeper.run)
         await trio.testing.wait_all_tasks_blocked()
         await trio.to_thread.run_sync(told.board.update, "delegation", "a.test", [STRAY])
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             await stored.wait()
         nursery.cancel_scope.cancel()
     assert [event.code for event in told.events] == ["dnssec.ds_stray"]

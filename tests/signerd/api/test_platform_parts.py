@@ -32,7 +32,9 @@ async def test_the_first_token_gets_the_summary(deployment: Deployment) -> None:
     application = make_application(deployment.admin_parts)
     async with trio.open_nursery() as nursery:
         address = await nursery.start(serve_admin, application, bind_admin(ListenAddress("127.0.0.1", 0)))
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{address.port}", trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{address.port}", trust_env=False, timeout=60
+        ) as client:
             headers = {"Authorization": f"Token {deployment.token}", "X-Organisation-Identity": "local-test"}
             response = await client.get("/v1/kms/summary", headers=headers)
             deployment.kms.seal()

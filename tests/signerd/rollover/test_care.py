@@ -185,7 +185,7 @@ async def test_a_zone_that_is_served_no_more_is_dropped() -> None:
 
 
 async def run_until(world: CareWorld, condition: Callable[[], bool]) -> None:
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.care.run)
             while not condition():
