@@ -132,7 +132,10 @@ class PlatformParts:
     def open_dnssec(self) -> DnssecBackend:
         """Give what the calls about DNSSEC work with."""
         self._open_custody()
-        return DnssecBackend(self._dnssec.open(), lambda call, verb: find_place(self.open_dns(), call, verb))
+        return DnssecBackend(
+            self._dnssec.open(),
+            lambda call, verb, of_files: find_place(self.open_dns(), call, verb, of_files),
+        )
 
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:
         """Count keys in each region."""

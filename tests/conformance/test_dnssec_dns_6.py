@@ -17,6 +17,8 @@ from dnssec_api import DnssecApi, serve_dnssec
 from kms_api import ROOT as KEYS
 from kms_api import make_key, path_of
 from platform_api import Json, items_of, object_of, text_of
+from signerd.dns.name import parse_name
+from signerd.dns_zones.publisher import FileZone, ServedZone
 from signerd.dnssec.ds import make_ds_set
 from signerd.platform.described import Description
 from signerd.platform.gate import Gate
@@ -30,6 +32,7 @@ from signerd.store.zone_tables import (
     zone_key_signatures,
     zone_timetables,
 )
+from signerd.zone_dnssec.ignored_servers import list_ignored
 from signerd.zone_dnssec.management import Order, Wish
 from signerd.zone_dnssec.settings import ACTIVE, OUTGOING, RETIRED, ZonePlace, find_setting, list_ksks
 from signerd_kms.attribution import NOBODY
@@ -638,6 +641,23 @@ async def test_no_address_and_no_end_are_400(
     api: DnssecApi, zone: ZonePlace, server: str, body: Json
 ) -> None:
     await api.admin.refused(400, "PUT", f"{path(zone)}/parent-servers/{server}", body)
+
+
+async def test_for_a_zone_of_a_file_servers_are_ignored_and_all_else_is_409(api: DnssecApi) -> None:
+    api.deployment.publisher.files.append(
+        FileZone(parse_name("file.test."), "file.test", "the file f.zone", None, ServedZone(None, None, None))
+    )
+    file = "/v1/dns/zones/file.test/dnssec"
+    for method, target in (("GET", file), ("PUT", file), ("DELETE", file), ("POST", f"{file}:probe")):
+        body = {"region": "nl-01"} if method == "PUT" else None
+        assert "the file f.zone" in await api.admin.refused(409, method, target, body)
+    await api.admin.put(f"{file}/parent-servers/192.0.2.1", {})
+    (entry,) = audited(api, "dns.dnssec.ignore_server")
+    assert object_of(entry, "context")["zone"] == "file.test"
+    with api.deployment.engine.connect() as connection:
+        (ignored,) = list_ignored(connection, "file.test", api.deployment.clock.now())
+    assert ignored.server == "192.0.2.1#53"
+    await api.admin.delete(f"{file}/parent-servers/192.0.2.1")
 
 
 async def test_the_parent_is_asked_on_command(api: DnssecApi, zone: ZonePlace) -> None:

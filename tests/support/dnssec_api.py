@@ -71,7 +71,7 @@ async def serve_dnssec(deployment: Deployment, order: Order = Order.SIGN_FIRST) 
     changed: list[Name] = []
     management = DnssecManagement(deployment.store, deployment.kms, order, on_change=changed.append)
     dns = deployment.open_dns()
-    backend = DnssecBackend(management, lambda call, verb: find_place(dns, call, verb))
+    backend = DnssecBackend(management, lambda call, verb, of_files: find_place(dns, call, verb, of_files))
     parts = replace(deployment.admin_parts, dnssec=lambda: backend)
     async with (
         serve(make_application(parts)) as address,

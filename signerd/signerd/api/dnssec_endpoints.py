@@ -24,8 +24,11 @@ from signerd_kms.key import Key
 PATH: Final = "/v1/dns/zones/{zone}/dnssec"
 SERVER: Final = f"{PATH}/parent-servers/{{server}}"
 
-FindZone = Callable[[Call, str], ZonePlace]
-"""Finds the zone that a path names by identity or name in the scope of the call, and checks a right on it."""
+FindZone = Callable[[Call, str, bool], ZonePlace]
+"""Finds the zone that a path names by identity or name in the scope of the call, and checks a right on it.
+
+The last argument says if it may be one that is kept in a file.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class _DnssecCalls:
 
     def ignore_server(self, call: Call) -> Reply:
         """Declare a name server of the parent dead."""
-        backend, zone = self._find(call, "update")
+        backend, zone = self._find(call, "update", of_files=True)
         request = call.read(IgnoreServerRequest)
         seconds = None
         if request.lifetime is not None and (seconds := parse_lifetime(request.lifetime)) is None:
@@ -112,19 +115,19 @@ class _DnssecCalls:
 
     def heed_server(self, call: Call) -> Reply:
         """Wait for the answers of a server again."""
-        backend, zone = self._find(call, "update")
+        backend, zone = self._find(call, "update", of_files=True)
         ParentServers(backend.management.store).heed(
             zone, decode_segment(call.path["server"]), call.attribution
         )
         return Reply(204)
 
-    def _find(self, call: Call, verb: str) -> tuple[DnssecBackend, ZonePlace]:
+    def _find(self, call: Call, verb: str, *, of_files: bool = False) -> tuple[DnssecBackend, ZonePlace]:
         backend = self._open()
-        return backend, backend.find_zone(call, verb)
+        return backend, backend.find_zone(call, verb, of_files)
 
 
-def find_place(dns: DnsBackend, call: Call, verb: str) -> ZonePlace:
-    """Find the zone of a call among those of the API.
+def find_place(dns: DnsBackend, call: Call, verb: str, of_files: bool) -> ZonePlace:
+    """Find the zone of a call.
 
     Raises:
         DnsZoneUnknown: There is none in the scope.
@@ -132,7 +135,8 @@ def find_place(dns: DnsBackend, call: Call, verb: str) -> ZonePlace:
         ZoneReadOnly: It is kept in a file, and signed by its policy.
     """
     found = find_for(dns, call, verb)
-    found.require_writable()
+    if not of_files:
+        found.require_writable()
     zone = found.zone
     return ZonePlace(zone.identity, zone.text, zone.scope.organisation, zone.scope.project)
 
@@ -151,7 +155,7 @@ def list_dnssec_endpoints(open_dnssec: OpenDnssec) -> list[Endpoint]:
             gates=(Gate.DNS,),
             resource_type=DNS_ZONE,
             response=DnssecBody,
-            statuses=(200, 400, *shared),
+            statuses=(200, 400, 409, *shared),
         ),
         Endpoint(
             "PUT",

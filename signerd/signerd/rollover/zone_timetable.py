@@ -44,6 +44,7 @@ from signerd.timetable.policy import TimetablePolicy
 from signerd.timetable.state import Moment, RolloverKind, TimetableState
 from signerd.timetable.state_record import BadStateRecord
 from signerd.timetable.timetable import Outcome, take_step
+from signerd.zone_dnssec.ignored_servers import mark_answers
 from signerd.zones.pipeline import SigningImpossible
 from signerd.zones.zone_list import ZoneEntry
 from signerd_kms.errors import KmsError
@@ -444,6 +445,12 @@ class ZoneTimetable:
                 return False
             now = self._parts.clock.now()
             earlier, known = memory.record.view, self._read_parent(memory)
+            try:
+                with self._parts.open_engine().connect() as connection:
+                    answers = mark_answers(connection, self.entry.text, answers, now)
+            except (SQLAlchemyError, CustodyUnavailable) as error:
+                logger.error("zone %s: what its parent said is not taken in: %s", self.entry.text, error)
+                return False
             view = earlier.take_in(answers, now) if problem is None else earlier.fail(problem)
             record = replace(memory.record, view=view, probed_at=now)
             if problem is None or earlier.problem != problem:

@@ -13,6 +13,7 @@ from signerd.signer.zone_key_store import KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys, zone_timetables
 from signerd.timetable.commands import RolloverRefused, start_rollover
 from signerd.timetable.state import RolloverKind
+from signerd.zone_dnssec.ignored_servers import IgnoredServer, store_ignored
 from signerd.zones.pipeline import SigningImpossible
 from signerd_kms.attribution import Attribution
 from signerd_kms.key import KeyType
@@ -100,6 +101,21 @@ def test_a_ksk_is_replaced_once_all_servers_of_the_parent_have_its_ds(settled: R
     assert world.names == ["zsk-1", "ksk-3"]
     kms, scope = world.pipelines.custody.kms, world.pipelines.scope
     assert [key.name for key in kms.list_keys(scope)] == ["DNSSEC small.test", "DNSSEC small.test 2"]
+
+
+def test_a_dead_server_of_the_parent_holds_a_change_up_until_it_is_ignored(settled: RolloverWorld) -> None:
+    world = settled
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    world.give_ds("ksk-3")
+    world.servers["b"] = None
+    with pytest.raises(NothingCame):
+        world.run_until(lambda: not world.outcome.state.rollovers, 60)
+    with world.pipelines.custody.engine.begin() as connection:
+        until = world.now + 90 * DAY
+        store_ignored(connection, "small.test", IgnoredServer("b", world.now, until, None))
+    world.run_until(lambda: not world.outcome.state.rollovers)
+    assert world.list_served() == {"ksk-3", "zsk-1"}
 
 
 def test_a_ksk_can_be_a_new_version_of_the_same_key(make_world: MakeWorld) -> None:
