@@ -5,8 +5,8 @@ from typing import TextIO
 
 from signerd.config.state_directory import StateDirectory
 from signerd.control.responder_pool import ListenAddress
-from signerd.delegation.delegation_key import read_key
 from signerd.delegation.ds_export import DsFormat, export_ds
+from signerd.delegation.wanted_keys import goes_insecure, list_wanted_keys
 from signerd.dns import rdatatype as rt
 from signerd.dns.zone import Zone
 from signerd.zones.zone_list import format_zone_name
@@ -38,7 +38,7 @@ def print_welcome(
         lines.append(f"admin API: {admin} (token in {state.admin_token})")
     for zone in served[:MAX_SHOWN_ZONES]:
         ds = format_ds(zone).splitlines()
-        what = "DS for the parent:" if ds else "not signed"
+        what = "DS for the parent:" if ds else "goes insecure" if goes_insecure(zone) else "not signed"
         lines += ["", f"zone {format_zone_name(zone.origin)}, serial {zone.serial}; {what}"]
         lines += [f"  {line}" for line in ds]
     if len(served) > MAX_SHOWN_ZONES:
@@ -59,9 +59,7 @@ def format_url(address: ListenAddress, *, is_tls: bool) -> str:
 
 
 def format_ds(zone: Zone) -> str:
-    """Give the DS set of a signed zone in zone-file form; empty for an unsigned one."""
+    """Give the DS set that the parent is to have in zone-file form; empty if it is to have none."""
     dnskeys = zone.names[zone.origin].get(rt.DNSKEY)
-    if dnskeys is None:
-        return ""
-    keys = [key for key in map(read_key, dnskeys.rdatas) if key.is_secure_entry_point and not key.is_revoked]
-    return export_ds(zone.origin, keys, DsFormat.ZONE, dnskeys.ttl)
+    keys = list_wanted_keys(zone)
+    return "" if dnskeys is None or not keys else export_ds(zone.origin, keys, DsFormat.ZONE, dnskeys.ttl)

@@ -5,36 +5,27 @@ from signerd.cli.control_client import send_command
 from signerd.cli.published_zones import load_published
 from signerd.cli.rollover_report import read_report
 from signerd.config.state_directory import StateDirectory
-from signerd.delegation.delegation_key import DelegationKey, read_key
-from signerd.dns import rdatatype as rt
+from signerd.delegation.delegation_key import DelegationKey
+from signerd.delegation.wanted_keys import goes_insecure, list_wanted_keys
 from signerd.dns.name import Name
 from signerd.zones.zone_list import format_zone_name
-
-_DELETE_CDNSKEY = bytes.fromhex("0000030000")  # RFC 8078, section 4
 
 
 def find_delegation_keys(state: StateDirectory, zone: Name) -> list[DelegationKey]:
     """Give the keys that the parent is to point to, in the order of their tags.
 
-    They are taken from the published zone: a DS must never name a key that is not served. While keys are
-    replaced, CDNSKEY records say which of them it is to name (RFC 7344, section 4).
-
     Raises:
         CommandFailed: The zone is unknown, not published yet, has no such key, or goes insecure.
     """
     published = load_published(state, zone)
-    dnskeys, cdnskeys = (published.names[zone].get(rdatatype) for rdatatype in (rt.DNSKEY, rt.CDNSKEY))
-    keys = [read_key(rdata) for rdata in dnskeys.rdatas] if dnskeys else []
-    keys = [key for key in keys if key.is_secure_entry_point and not key.is_revoked]
+    if goes_insecure(published):
+        raise CommandFailed(
+            f"zone '{format_zone_name(zone)}' goes insecure: the parent is to have no DS record of it"
+        )
+    keys = list_wanted_keys(published)
     if not keys:
         raise CommandFailed(f"zone '{format_zone_name(zone)}' has no keys yet")
-    if cdnskeys is not None:
-        if _DELETE_CDNSKEY in cdnskeys.rdatas:
-            raise CommandFailed(
-                f"zone '{format_zone_name(zone)}' goes insecure: the parent is to have no DS record of it"
-            )
-        keys = [key for key in keys if key.rdata in cdnskeys.rdatas]
-    return sorted(keys, key=lambda key: key.key_tag)
+    return keys
 
 
 def find_wanted_tags(state: StateDirectory, zone: Name) -> frozenset[int]:
