@@ -116,4 +116,4 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         assert daemon.run_command("webhook", "list").stdout.startswith("no webhooks")
         refused = daemon.run_command("webhook", "test", "ops")
         assert refused.returncode == 1
-        assert "no webhook 'ops' is configured; there are: none" in refused.stderr
+        assert "no webhooks are configured; see 'webhooks' in config/signerd.yaml" in refused.stderr

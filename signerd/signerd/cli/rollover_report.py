@@ -145,7 +145,8 @@ def _list_rollover(rollover: RolloverStatus, now: int) -> Iterator[str]:
     kind = rollover.kind.upper() if len(rollover.kind) == 3 else rollover.kind
     begun = "" if rollover.started_at is None else f", started {format_time(rollover.started_at)}"
     aborted = ", aborted" if rollover.is_aborted else ""
-    keys = f"{' and '.join(rollover.outgoing) or 'nothing'} to {' and '.join(rollover.incoming) or 'nothing'}"
+    outgoing, incoming = (" and ".join(names) or "no key" for names in (rollover.outgoing, rollover.incoming))
+    keys = f"from {outgoing} to {incoming}"
     yield f"rollover {rollover.number}: {kind}, {keys}{begun}{aborted}"
     yield f"  steps: {', '.join(map(_describe_step, rollover.steps))}"
     wait = rollover.wait

@@ -85,7 +85,8 @@ def print_alarms(console: Console, alarms: Sequence[AlarmStatus]) -> None:
 
 
 def _describe_server(report: StatusReport) -> str:
-    parts = [f"{sum(responder.alive for responder in report.responders)} responders"]
+    alive = sum(responder.alive for responder in report.responders)
+    parts = ["1 responder" if alive == 1 else f"{alive} responders"]
     if report.addresses:
         parts.append(f"on {' '.join(report.addresses)}")
     if report.admin is not None:

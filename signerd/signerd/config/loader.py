@@ -118,6 +118,8 @@ def _explain(details: ErrorDetails, tree: Tree) -> list[tuple[OptionPath, str]]:
             words = [word.strip(" '") for word in expected.replace(" or ", ", ").split(",")]
             reason = f"{shown} is not one of {', '.join(words)}"
             reason += suggest(value, words) if isinstance(value, str) else ""
+        case "bool_type" | "bool_parsing":
+            reason = f"{shown} is neither true nor false"
         case "greater_than_equal":
             reason = f"{shown} is too small; at least {context['ge']} is needed"
         case "less_than_equal":

@@ -29,7 +29,7 @@ def start_rollover(
             raise RolloverRefused(f"a {kind} rollover is under way: number {other.number}")
         if {kind, other.kind} != {RolloverKind.ZSK, RolloverKind.KSK}:
             raise RolloverRefused(
-                f"a {kind} rollover must wait for the end of rollover {other.number} ({other.kind})"
+                f"a rollover of kind {kind} must wait for the end of rollover {other.number} ({other.kind})"
             )
     if kind in (RolloverKind.ZSK, RolloverKind.KSK, RolloverKind.CSK):
         role = KeyRole(kind.value)

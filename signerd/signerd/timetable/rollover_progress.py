@@ -64,7 +64,8 @@ def _order_steps(state: TimetableState, rollover: Rollover) -> tuple[Step, ...]:
     is_new = bool({key.algorithm for key in incoming} - {key.algorithm for key in outgoing})
     steps: tuple[Step, ...] = ()
     if incoming:
-        steps = _NEW_ALGORITHM if is_new else _EXISTING_ALGORITHM
+        # keys of a zone that had none are published with their signatures: one version has both
+        steps = _NEW_ALGORITHM if is_new and outgoing else _EXISTING_ALGORITHM
         if not any(key.role.signs_data for key in incoming):
             steps = (Step.MAKE, Step.PUBLISH)
     if rollover.kind is not RolloverKind.ZSK and state.may_have_ds:

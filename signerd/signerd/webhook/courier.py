@@ -157,8 +157,10 @@ class Courier:
         """
         lanes = [lane for lane in self._lanes if wanted in (None, lane.webhook.name, lane.webhook.url)]
         if not lanes:
-            known = ", ".join(lane.webhook.name for lane in self._lanes) or "none"
-            raise WebhookUnknown(f"no webhook {wanted or ''!r} is configured; there are: {known}")
+            known = ", ".join(lane.webhook.name for lane in self._lanes)
+            if not known:
+                raise WebhookUnknown("no webhooks are configured; see 'webhooks' in config/signerd.yaml")
+            raise WebhookUnknown(f"no webhook {wanted!r} is configured; there are: {known}")
         verdicts: dict[str, Verdict] = {}
 
         async def send(lane: Lane) -> None:

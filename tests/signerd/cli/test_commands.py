@@ -243,7 +243,7 @@ def test_status_of_a_running_server_is_a_table(state: StateDirectory) -> None:
     assert requests == [{"command": "status"}]
     lines = result.stdout.splitlines()
     assert (
-        lines[0] == "1 responders, on 127.0.0.1@5300, admin on 127.0.0.1@8053, since 2026-09-21 14:13:20 UTC"
+        lines[0] == "1 responder, on 127.0.0.1@5300, admin on 127.0.0.1@8053, since 2026-09-21 14:13:20 UTC"
     )
     assert lines[1].split() == ["ZONE", "STATE", "SERIAL", "RECORDS", "KEYS", "RUNWAY"]
     assert lines[2].split() == [

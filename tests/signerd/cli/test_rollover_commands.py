@@ -142,7 +142,7 @@ def test_verbose_status_shows_keys_steps_and_who_must_act(state: StateDirectory)
         "  the operator at the registrar, or the parent must act since 2026-09-21 13:13:20 UTC ("
     )
     assert lines[2].endswith("): add the DS")
-    assert lines[3] == "  rollover 2: KSK, ksk-1 to ksk-2, started 2026-09-21 12:13:20 UTC"
+    assert lines[3] == "  rollover 2: KSK, from ksk-1 to ksk-2, started 2026-09-21 12:13:20 UTC"
     assert lines[4] == (
         "    steps: make (done), publish (done), delegate, approved (now), confirm, withdraw, forget"
     )

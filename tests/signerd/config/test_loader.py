@@ -152,6 +152,7 @@ region: {slug: Bad Slug}
             "policies: {p: {signature_validity: 20d, inception_offset: 20d}}",
             "f.yaml:1: policies.p.inception_offset",
         ),
+        ("policies: {p: {csk: maybe}}", "f.yaml:1: policies.p.csk: 'maybe' is neither true nor false"),
         (
             "policies: {p: {cds: never, signal: true}}",
             "f.yaml:1: policies.p.signal: there is nothing to signal with `cds: never`",

@@ -107,6 +107,7 @@ def test_the_steps_of_a_ksk_rollover_are_done_one_after_the_other() -> None:
             "make sign publish delegate confirm withdraw forget",
         ),
         ((KSK, ZSK), RolloverKind.INSECURE, {"is_signed": False}, "delegate confirm withdraw forget"),
+        ((), RolloverKind.SECURE, {}, "make publish sign forget"),
         (
             (replace(KSK, ds=Trace()), ZSK),
             RolloverKind.KSK,
