@@ -79,7 +79,9 @@ class ApiZoneTimetable(ZoneTimetable):
 
     def _step(self, published: Zone | None) -> StepReport | None:
         keys = self._parts.open_keys()
-        if published is None or rt.DNSKEY not in published.names[published.origin]:
+        if published is None:
+            return None  # it was not found or not made yet, which says nothing about its keys
+        if rt.DNSKEY not in published.names[published.origin]:
             self._end()
             return None
         self._is_unsigned = False

@@ -54,6 +54,9 @@ logger = logging.getLogger(__name__)
 
 _MOST_ROUNDS: Final = 10  # of steps at a time: each follows from what the one before has made
 RETRY_SECONDS: Final = 60  # until what could not be done is tried again
+_PROBLEM_SECONDS: Final = 300  # until it is looked whether what has stopped the timetable is still so
+_STALE_PROBES: Final = 2  # intervals between probes after which an answer of the parent counts as old
+_FAILURES: Final = (KmsError, KeyUnusable, WrongPrivateKey, SQLAlchemyError, BadStateRecord)
 Change = Callable[[TimetableState, TimetablePolicy, int], TimetableState]
 
 
@@ -127,6 +130,7 @@ class ZoneTimetable:
         self._told: str | None = None
         self._seen_keys: RRset | None = None
         self._plan: KeyPlan | None = None
+        self._told_aim: Arrangement | None = None  # that versions are signed for, as far as was told
 
     @property
     def plan(self) -> KeyPlan | None:
@@ -231,7 +235,7 @@ class ZoneTimetable:
                 return self._step(published)
             except (CustodyUnavailable, SigningImpossible) as error:
                 logger.debug("zone %s: no step of its key timetable: %s", self.entry.text, error)
-            except (KmsError, SQLAlchemyError, BadStateRecord) as error:
+            except _FAILURES as error:
                 self._tell(f"no step of its key timetable: {error}")
             return None
 
@@ -241,7 +245,8 @@ class ZoneTimetable:
         if self._memory is None and published is None:
             return None  # the first keys are made when there is something to sign
         memory = self._open(keys, published)
-        before = self._describe_aim(keys, memory)
+        if self._told_aim is None:
+            self._told_aim = self._describe_aim(keys, memory)
         rounds = 0
         while True:
             outcome, policy, look_again_at = self._take_step(keys, memory, published)
@@ -257,10 +262,14 @@ class ZoneTimetable:
             look_again_at = min(look_again_at, self._parts.clock.now() + RETRY_SECONDS)
         self._tell(outcome.problem)
         now = self._parts.clock.now()
+        if outcome.problem is not None:  # nobody tells when a key is usable again
+            look_again_at = min(look_again_at, now + _PROBLEM_SECONDS)
         self._plan = KeyPlan(
             self.entry.text, self.entry.policy, policy, outcome, now, _list_tags(memory.keys)
         )
-        is_rearranged = before != self._describe_aim(keys, memory)
+        aim = self._describe_aim(keys, memory)
+        # of what a step that failed half-way, or a command, has stored, nobody was told yet
+        is_rearranged, self._told_aim = aim != self._told_aim, aim
         return StepReport(self.entry, self._plan, is_rearranged, look_again_at)
 
     def _describe_aim(self, keys: TimetableKeys, memory: Memory) -> Arrangement:
@@ -274,7 +283,7 @@ class ZoneTimetable:
         now = self._parts.read_time()
         moment = Moment(now, self._parts.clock.monotonic(), self._parts.boot)
         is_kms_open, usable = self._find_usable(keys)
-        state = self._prepare(keys, memory, policy, now)
+        state = self._hold_unconfirmed(memory, self._prepare(keys, memory, policy, now), now)
         parent = self._read_parent(memory)
         for must_be_exact in (False, True):
             look = self._watch.look(published, _name_dnskeys(memory.keys), must_be_exact=must_be_exact)
@@ -297,6 +306,21 @@ class ZoneTimetable:
         if not look.is_exact:
             look_again_at = min(look_again_at, now + 1 + round(self._watch.rest_seconds))
         return outcome, policy, look_again_at
+
+    def _hold_unconfirmed(self, memory: Memory, state: TimetableState, now: int) -> TimetableState:
+        """Let no wait for DS records end by what the parent said long ago: it may say something else now.
+
+        After a long downtime the time of a wait is over before anybody was asked again.
+        """
+        interval = max(1, round(self._parts.parent_interval))
+        pause = min(interval, RETRY_SECONDS)
+        asked = max((answer.at for answer in memory.record.view.counted), default=None)
+        if asked is not None and abs(now - asked) <= max(RETRY_SECONDS, _STALE_PROBES * interval):
+            return state
+        ending = [
+            key.name for key in state.keys if key.ds.settles_at is not None and key.ds.settles_at <= now
+        ]
+        return state.change_keys(ending, lambda key: replace(key, ds=replace(key.ds, settles_at=now + pause)))
 
     def _leave_out(self, names: frozenset[str], state: TimetableState) -> frozenset[str]:
         """Leave out keys that are no affair of this timetable: here all are."""
@@ -480,7 +504,7 @@ class ZoneTimetable:
                 state = change(memory.record.state, self._find_policy(keys, memory), now)
                 self._write(memory, replace(memory.record, state=state))
                 report = self._step(published)
-            except (CustodyUnavailable, SigningImpossible, KmsError, SQLAlchemyError) as error:
+            except (CustodyUnavailable, SigningImpossible, *_FAILURES) as error:
                 raise RolloverRefused(
                     f"zone {self.entry.text}: nothing can be changed now: {error}"
                 ) from error

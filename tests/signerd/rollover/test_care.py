@@ -168,6 +168,16 @@ async def test_a_step_that_could_not_be_taken_is_tried_again() -> None:
     assert world.steps == ["one", "one"]
 
 
+async def test_once_the_kms_is_open_each_zone_is_looked_at_also_those_at_rest() -> None:
+    world = CareWorld("one", "two")
+    await world.care.look()
+    world.desk.timetables[parse_name("two.")].rests = True
+    world.steps.clear()
+    world.care.wake_all()
+    await world.care.look()
+    assert sorted(world.steps) == ["one", "two"]
+
+
 async def test_what_is_to_be_published_anew_is_signed_and_everybody_hears_of_the_step() -> None:
     world = CareWorld("one", "two")
     world.desk.timetables[parse_name("two.")].is_rearranged = True

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline_world import ORIGIN, Killed
 from rollover_world import NothingCame, RolloverWorld
@@ -12,6 +13,7 @@ from signerd.signer.timetable_keys import TimetableKeys
 from signerd.signer.zone_key_store import KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys, zone_timetables
 from signerd.timetable.commands import RolloverRefused, start_rollover
+from signerd.timetable.policy import Step
 from signerd.timetable.state import RolloverKind
 from signerd.zone_dnssec.ignored_servers import IgnoredServer, store_ignored
 from signerd.zones.pipeline import SigningImpossible
@@ -228,6 +230,50 @@ def test_nothing_is_carried_out_that_was_not_stored(
     assert not world.list_rollovers()
 
 
+def test_what_a_step_that_failed_half_way_has_stored_is_published_after_the_next(
+    settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = settled
+
+    def fail(*arguments: object) -> None:
+        raise SQLAlchemyError("the disk is full")
+
+    start(world, RolloverKind.ZSK)
+    world.work()
+    (wait,) = world.outcome.waits
+    assert wait.until is not None
+    world.pipelines.clock.pass_time(wait.until - world.now)
+    with monkeypatch.context() as patch:
+        patch.setattr(zone_timetable.ZoneTimetable, "_carry_out", fail)
+        assert world.step() is None
+    report = world.step()
+    assert report is not None
+    assert report.is_rearranged
+
+
+def test_a_wait_for_a_ds_does_not_end_by_what_the_parent_said_before_a_long_downtime(
+    settled: RolloverWorld,
+) -> None:
+    world = settled
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: any(wait.step is Step.DELEGATE for wait in world.outcome.waits))
+    world.give_ds("ksk-3")
+    world.work()
+    assert any(wait.step is Step.CONFIRM for wait in world.outcome.waits), world.sentences
+    world.restart()
+    world.pipelines.clock.pass_time(30 * DAY)
+    world.pipelines.workshop.accept_clock()
+    world.give_ds("ksk-1")  # the registrar has put back what it had
+    assert world.publish(), "its signatures are due"
+    assert world.step() is not None
+    assert world.publish() is False
+    world.work()
+    assert world.list_served() >= {"ksk-1", "ksk-3"}
+    world.give_ds("ksk-3")
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.list_served() == {"ksk-3", "zsk-1"}
+
+
 def test_a_key_that_is_disabled_stops_the_timetable_until_it_is_back(settled: RolloverWorld) -> None:
     world = settled
     kms, scope = world.pipelines.custody.kms, world.pipelines.scope
@@ -235,6 +281,9 @@ def test_a_key_that_is_disabled_stops_the_timetable_until_it_is_back(settled: Ro
     kms.disable(scope, key.identity, by=Attribution("someone"))
     start(world, RolloverKind.ZSK)
     assert world.outcome.problem == "key ksk-1 is missing or unusable; restore it in the KMS"
+    report = world.step()
+    assert report is not None
+    assert report.look_again_at <= world.now + 300, "nobody tells it that the key is back"
     world.pipelines.clock.pass_time(DAY)
     world.work()
     assert "zsk-3" not in world.list_served()
