@@ -208,6 +208,8 @@ def _print_status(zone: str, status: Json, *, as_json: bool) -> None:
         typer.echo(f"{zone}: off, and still signed until the parent's DS is gone and forgotten")
     elif not status["enabled"]:
         typer.echo(f"{zone}: not signed")
+    elif status.get("lastSignError") and not status.get("lastSignedAt"):
+        typer.echo(f"{zone}: on, but not signed yet")
     else:
         typer.echo(
             f"{zone}: signed, " + ("delegated" if status["dsDelegated"] else "the parent has no DS of it yet")

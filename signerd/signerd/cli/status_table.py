@@ -86,7 +86,7 @@ def print_alarms(console: Console, alarms: Sequence[AlarmStatus]) -> None:
 
 def _describe_server(report: StatusReport) -> str:
     alive = sum(responder.alive for responder in report.responders)
-    parts = ["1 responder" if alive == 1 else f"{alive} responders"]
+    parts = [_show_count(alive, "responder")]
     if report.addresses:
         parts.append(f"on {' '.join(report.addresses)}")
     if report.admin is not None:
@@ -185,10 +185,10 @@ def _print_details(console: Console, zone: ZoneStatus) -> None:
     details: list[tuple[str, str | None]] = [
         ("policy", zone.policy),
         ("serial", f"{_show(zone.serial)} (zone file: {_show(zone.source_serial)})"),
-        ("signed", None if zone.signed is None else "yes" if zone.signed is True else str(zone.signed)),
+        ("signed", _show_signed(zone.signed)),
         ("next refresh", _show_time(zone.next_refresh_at)),
         ("first expiry", _show_time(zone.expires_at)),
-        ("served by", _show_count(zone.served_by, "responders")),
+        ("served by", _show_count(zone.served_by, "responder")),
         *((key.role, _describe_key(key)) for key in zone.keys),
         ("key changes", None if zone.key_changes is None else zone.key_changes.sentence),
         ("error", zone.last_error),
@@ -216,11 +216,18 @@ def _show_time(seconds: float | None) -> str | None:
     return None if seconds is None else format_time(seconds)
 
 
+def _show_signed(signed: int | str | None) -> str | None:
+    if isinstance(signed, bool):
+        return "yes" if signed else "no"
+    return None if signed is None else str(signed)
+
+
 def _show_count(counted: int | list[int] | dict[str, int] | None, noun: str = "") -> str:
     """Print a number, or how many there are in a list of what is counted."""
     if counted is None:
         return _NOTHING
-    return f"{counted if isinstance(counted, int) else len(counted)} {noun}".rstrip()
+    number = counted if isinstance(counted, int) else len(counted)
+    return f"{number} {noun if number == 1 else f'{noun}s'}" if noun else str(number)
 
 
 def clean_text(text: str) -> str:

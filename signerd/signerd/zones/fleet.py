@@ -227,7 +227,8 @@ class ZoneFleet:
                     self._is_manifest_stale = True  # tried again at the next look
 
     async def _take_in(self, entry: ZoneEntry) -> None:
-        logger.info("zone %s: taken in from %s", entry.text, entry.file)
+        place = "the database" if entry.source is Source.API else entry.file or "what is published"
+        logger.info("zone %s: taken in from %s", entry.text, place)
         if (old := self._keepers.pop(entry.name, None)) is not None:
             await old.end()
         keeper = self._make_keeper(entry)

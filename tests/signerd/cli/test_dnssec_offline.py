@@ -1,6 +1,7 @@
 """`signerd zone` and `signerd dnssec` against the database, while no server runs."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +73,19 @@ def test_a_parent_is_asked_when_a_server_runs(command: Command) -> None:
 def test_a_new_ds_is_not_to_be_added_before_a_version_has_its_key(command: Command) -> None:
     command("zone", "create", "shop.example")
     assert "do not add it yet" in command("dnssec", "enable", "shop.example")
+
+
+def test_a_zone_whose_first_version_cannot_be_signed_is_not_called_signed(
+    command: Command, tmp_path: Path
+) -> None:
+    command("zone", "create", "shop.example")
+    command("dnssec", "enable", "shop.example")
+    with sqlite3.connect(tmp_path / "state" / "signerd.db") as database:
+        database.execute("UPDATE dns_dnssec SET sign_error = 'no room', sign_error_since = 1800000000")
+    database.close()
+    told = command("dnssec", "status", "shop.example")
+    assert "shop.example: on, but not signed yet\n" in told
+    assert "cannot be signed: no room" in told
 
 
 def test_check_tells_mistakes_of_what_is_stored_where_no_server_runs(command: Command) -> None:

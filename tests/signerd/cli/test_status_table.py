@@ -78,3 +78,12 @@ def test_what_the_parent_was_told_is_in_the_details(notice: ParentNoticeStatus, 
     zone = ZoneStatus(name="child.test", parent_notice=notice)
     print_status(StatusReport(zones=(zone,)), output, is_verbose=True)
     assert text in output.getvalue()
+
+
+@pytest.mark.parametrize(("responders", "text"), [([7], "1 responder\n"), ([7, 8], "2 responders\n")])
+def test_an_unsigned_zone_is_said_to_be_served_and_not_signed(responders: list[int], text: str) -> None:
+    output = io.StringIO()
+    zone = ZoneStatus(name="plain.test", signed=False, served_by=responders)
+    print_status(StatusReport(zones=(zone,)), output, is_verbose=True)
+    assert "  signed:        no\n" in output.getvalue()
+    assert f"  served by:     {text}" in output.getvalue()
