@@ -33,7 +33,7 @@ def explain(
             f"The parent has DS records of no key of this zone ({', '.join(strangers)}): remove them there."
         )
     if not sentences:
-        sentences.append(_explain_rest(state, policy))
+        sentences.append(_explain_rest(state, policy, facts))
     return " ".join(sentences)
 
 
@@ -55,7 +55,7 @@ def _explain_wait(rollover: Rollover, wait: Wait, now: int) -> str:
     return f"{text}."
 
 
-def _explain_rest(state: TimetableState, policy: TimetablePolicy) -> str:
+def _explain_rest(state: TimetableState, policy: TimetablePolicy, facts: Facts) -> str:
     staying = find_staying(state)
     if not staying:
         return "The zone is not signed."
@@ -63,7 +63,10 @@ def _explain_rest(state: TimetableState, policy: TimetablePolicy) -> str:
     awaited = [key for key in staying if key.ds.is_moving]
     if awaited and awaited[0].ds.settles_at is None:
         ways = "" if policy.cds is CdsPolicy.NEVER else " (CDS is published)"
-        return f"Signed with {names}; the parent has no DS of {awaited[0].name} yet{ways}: {PARENT} must act."
+        silent = ", ".join(server.name for server in facts.parent if server.ds is None)
+        doubt = f" Not all servers of the parent answer: {silent}." if silent else ""
+        first = f"Signed with {names}; the parent has no DS of {awaited[0].name} yet{ways}"
+        return f"{first}: {PARENT} must act.{doubt}"
     due = find_due(state, policy)
     if not due:
         return f"Signed with {names}; nothing is due."

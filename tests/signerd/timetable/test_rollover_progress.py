@@ -38,13 +38,15 @@ class World:
         self.now = NOW
         self.parent = frozenset(key.name for key in keys if key.ds.is_wanted)
         self.is_parent_awake = True
+        self.is_parent_silent = False
         self.has_strangers = False
 
     def step(self) -> Outcome:
         names = frozenset(key.name for key in self.state.keys)
         if self.is_parent_awake:
             self.parent = frozenset(key.name for key in self.state.keys if key.ds.is_wanted)
-        server = ParentServer("ns.parent", self.parent, 1, has_strangers=self.has_strangers)
+        seen = None if self.is_parent_silent else self.parent
+        server = ParentServer("ns.parent", seen, 1, has_strangers=self.has_strangers)
         facts = Facts(
             published=frozenset(key.name for key in self.state.keys if key.dnskey.is_wanted),
             signing=frozenset(key.name for key in self.state.keys if key.data.is_wanted),
@@ -170,6 +172,15 @@ def test_a_parent_without_a_ds_is_a_duty_though_nothing_is_replaced() -> None:
     world.is_parent_awake = True
     world.step()
     assert list_duties(world.step()) == ()
+
+
+def test_a_parent_that_does_not_answer_is_named_while_its_first_ds_is_awaited() -> None:
+    world = World(replace(KSK, ds=Trace()), ZSK)
+    world.is_parent_awake = False
+    assert "answer" not in world.step().sentence
+    world.is_parent_silent = True
+    sentence = world.step().sentence
+    assert sentence.endswith(f"{PARENT} must act. Not all servers of the parent answer: ns.parent.")
 
 
 def test_a_timetable_that_has_stopped_and_a_ds_of_nobody_are_duties() -> None:
