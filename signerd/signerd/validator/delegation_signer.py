@@ -15,19 +15,22 @@ _DELETE_CDNSKEY = bytes.fromhex("0000030000")  # RFC 8078, section 4, with the e
 def check_ds(apex: Name, ds: Sequence[bytes], signers: Collection[bytes], findings: FindingCollector) -> None:
     """Check that a validator that trusts the DS records accepts the DNSKEY RRset.
 
+    While a KSK is replaced, a resolver may know the DS records of one key only: of any of them.
+
     Args:
         apex: The owner of the DNSKEY RRset.
-        ds: DS RDATA; of each algorithm among them one must lead to a key that signs the DNSKEY RRset.
+        ds: DS RDATA; those of each key, by algorithm and key tag, must lead to a key that signs the DNSKEY
+            RRset.
         signers: DNSKEY RDATA of the keys whose signature of the DNSKEY RRset verifies, revoked keys left out.
         findings: Takes what is wrong.
     """
     if not ds:
         findings.add(apex, DNSKEY, "no DS is given, so that nothing can be trusted")
-    for algorithm in sorted({rdata[2] for rdata in ds if len(rdata) > 2}):
-        of_algorithm = [rdata for rdata in ds if len(rdata) > 2 and rdata[2] == algorithm]
-        if not any(matches_ds(apex, signer, rdata) for rdata in of_algorithm for signer in signers):
-            tags = ", ".join(str(int.from_bytes(rdata[:2])) for rdata in of_algorithm)
-            reason = f"not signed by a key that matches a DS of algorithm {algorithm} (key tags {tags})"
+    for algorithm, tag in sorted({(rdata[2], int.from_bytes(rdata[:2])) for rdata in ds if len(rdata) > 2}):
+        head = (tag, algorithm)
+        of_key = [rdata for rdata in ds if len(rdata) > 2 and (int.from_bytes(rdata[:2]), rdata[2]) == head]
+        if not any(matches_ds(apex, signer, rdata) for rdata in of_key for signer in signers):
+            reason = f"not signed by a key that matches the DS of key tag {tag}, algorithm {algorithm}"
             findings.add(apex, DNSKEY, reason)
 
 

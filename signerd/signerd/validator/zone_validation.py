@@ -34,8 +34,8 @@ def validate(
 
     Args:
         zone: The version to be published.
-        ds: DS RDATA of the trusted KSKs, of digest type 2 or 4; with those of several algorithms, the DNSKEY
-            RRset must be signed by a matching key of each.
+        ds: DS RDATA of the trusted KSKs, of digest type 2 or 4; resolvers may know those of one KSK only, so
+            each must sign the DNSKEY RRset.
         now: The time to check signatures at, in seconds since 1970.
         unpublished: DNSKEY RDATA of keys that are not in the zone and may have signatures in it: when an
             algorithm comes, its signatures are there before its keys, and when it goes, after them (RFC 6781,

@@ -10,6 +10,7 @@ import pytest
 from answering import read_zone
 from peers import find_tool
 from sign_here import make_keys
+from signerd.clock import SystemClock
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import parse_name
 from signerd.dns.zone import Zone
@@ -21,6 +22,7 @@ from signerd.dnssec.signed_zone import assemble
 from signerd.signer.bulk_signing import carry_out
 from signerd.signer.signing_keys import LocalSigningKey
 from signerd.validator.zone_validation import validate
+from signerd.version_gate import Trust, VersionGate
 from signerd.zones.printer import write_master_file
 from signerd.zones.rdata_printer import format_rdata
 
@@ -159,3 +161,17 @@ def test_for_the_parent_the_delete_form_is_authentic(tmp_path: Path) -> None:
     """BIND 9.18 checks its signatures, but does not know what algorithm 0 means, and hashes the CDNSKEY."""
     lines = follow(LEAVING, tmp_path)
     assert {line.split(" DS ")[1].split()[1] for line in lines} == {"0"}
+
+
+def test_the_dnskey_set_must_be_signed_by_each_key_that_a_resolver_may_know_alone() -> None:
+    ds = [rdata for key in (OLD, NEW) for rdata in make_ds_set(APEX, key.dnskey)]
+    assert validate(sign(ROLLING), ds=ds, now=NOW).is_accepted
+    report = validate(sign(replace(ROLLING, ksks=(NEW.dnskey,))), ds=ds, now=NOW)
+    assert f"matches the DS of key tag {OLD.dnskey.key_tag}, algorithm 13" in str(report)
+
+
+def test_a_key_that_comes_with_the_next_version_is_no_fault_of_the_one_in_service() -> None:
+    both = [rdata for key in (OLD, NEW) for rdata in make_ds_set(APEX, key.dnskey)]
+    gate = VersionGate(SystemClock(), 1, lambda zone: Trust(both))
+    assert not gate.check_published(sign(AT_REST))
+    assert gate.check_published(sign(replace(ROLLING, ksks=(NEW.dnskey,)))), "the old key is there and silent"
