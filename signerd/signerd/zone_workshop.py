@@ -148,7 +148,20 @@ class ZoneWorkshop:
     def make_signer(self, entry: ZoneEntry) -> ZoneSigner:
         """Make what signs the versions of a zone."""
         signer = _Signer(self, entry, self._config.policies[entry.policy])
-        return _ChosenSigner(entry, self._dnssec, signer, self._is_api_zone, self.signing_log, self._clock)
+        return _ChosenSigner(entry, self._is_signed, signer, self._is_api_zone, self.signing_log, self._clock)
+
+    def _is_signed(self, entry: ZoneEntry, published: Zone | None) -> bool:
+        """Say if the next version of a zone is to be signed.
+
+        Raises:
+            SigningImpossible: That cannot be found out now.
+        """
+        if not self._dnssec.is_signed(entry):
+            return False
+        if entry.source is Source.API:
+            return True
+        with _explaining_failures(entry):
+            return self.rollovers.open(entry).is_signed(published)
 
     def _is_api_zone(self, name: Name) -> bool:
         return self._api_zones is not None and self._api_zones.is_known(name)
@@ -176,18 +189,13 @@ class ZoneWorkshop:
         Raises:
             SigningImpossible: They cannot be had.
         """
-        try:
-            store = self._open_key_store()
+        with _explaining_failures(entry):
             if entry.source is Source.API:  # which key is its owner's choice
+                store = self._open_key_store()
                 keys = store.load(entry.name, announce=self.signing_log.is_announced(entry))
                 keys = self.rollovers.choose_data_keys(entry, keys)
             else:
                 keys = self.rollovers.load_keys(entry, published)
-        except (CustodyUnavailable, KeyUnusable, UnusableKeySet, WrongPrivateKey, KmsError) as error:
-            raise SigningImpossible(f"no keys for zone {entry.text}: {error}") from error
-        except SQLAlchemyError as error:
-            reason = getattr(error, "orig", None) or type(error).__name__
-            raise SigningImpossible(f"no keys for zone {entry.text}: the database fails: {reason}") from error
         self.kms_key_of.update({(entry.text, tag): identity for tag, identity in keys.kms_keys.items()})
         return keys
 
@@ -306,13 +314,24 @@ class ZoneWorkshop:
         self._stored_mark = mark
 
 
+@contextmanager
+def _explaining_failures(entry: ZoneEntry) -> Generator[None]:
+    try:
+        yield
+    except (CustodyUnavailable, KeyUnusable, UnusableKeySet, WrongPrivateKey, KmsError) as error:
+        raise SigningImpossible(f"no keys for zone {entry.text}: {error}") from error
+    except SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or type(error).__name__
+        raise SigningImpossible(f"no keys for zone {entry.text}: the database fails: {reason}") from error
+
+
 class _ChosenSigner:
     """Signs the versions of one zone or leaves them unsigned, as is decided at the time."""
 
     def __init__(
         self,
         entry: ZoneEntry,
-        dnssec: DnssecSettings,
+        is_to_be_signed: Callable[[ZoneEntry, Zone | None], bool],
         signer: ZoneSigner,
         is_api_zone: Callable[[Name], bool],
         log: SigningLog,
@@ -320,7 +339,7 @@ class _ChosenSigner:
     ) -> None:
         self._is_api_zone = is_api_zone
         self._entry = entry
-        self._dnssec = dnssec
+        self._is_to_be_signed = is_to_be_signed
         self._signer = signer
         self._log = log
         self._clock = clock
@@ -364,7 +383,7 @@ class _ChosenSigner:
             raise SigningImpossible(f"zone {self._entry.text} is kept over the API and about to be taken in")
         if self._entry.is_lost and published is not None:  # nobody is left to ask: it stays what it is
             return self._signer if is_signed(published) else self._unsigned
-        return self._signer if self._dnssec.is_signed(self._entry) else self._unsigned
+        return self._signer if self._is_to_be_signed(self._entry, published) else self._unsigned
 
 
 class _Signer:

@@ -98,6 +98,8 @@ class KskRollover(StrEnum):
 class Policy(Section):
     """How the zones that name this policy are signed, and how their keys are replaced."""
 
+    signed: bool = True
+    parent_ds: bool = True
     denial: Annotated[Denial, Field(strict=False)] = Denial.NSEC3
     key_type: Annotated[SigningKeyType, Field(strict=False)] = SigningKeyType.ECDSA_P256
     signature_validity: AutoDuration = AUTO

@@ -19,6 +19,8 @@ def make_timetable_policy(policy: Policy, parent_interval: float) -> TimetablePo
     return TimetablePolicy(
         algorithm=KEY_TYPE_ALGORITHMS[policy.key_type.value],
         is_csk=policy.csk,
+        is_signed=policy.signed,
+        has_parent=policy.parent_ds,
         zsk_period=policy.zsk_period if isinstance(policy.zsk_period, int) else None,
         ksk_period=policy.ksk_period if isinstance(policy.ksk_period, int) else None,
         modes=policy.steps,
@@ -38,6 +40,7 @@ def keep_as_it_is(policy: TimetablePolicy, state: TimetableState) -> TimetablePo
         return policy
     return replace(
         policy,
+        is_signed=True,
         algorithm=staying[0].algorithm,
         is_csk=any(key.role is KeyRole.CSK for key in staying),
         denial=DenialKind(state.denial),

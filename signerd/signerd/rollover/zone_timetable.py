@@ -30,7 +30,7 @@ from signerd.rollover.key_plan import KeyPlan
 from signerd.rollover.parent_facts import read_parent
 from signerd.rollover.served_watch import ServedWatch
 from signerd.rollover.timetable_policy import keep_as_it_is, make_timetable_policy
-from signerd.rollover.timetable_record import TimetableRecord, read_record, write_record
+from signerd.rollover.timetable_record import TimetableRecord, has_record, read_record, write_record
 from signerd.signer.lost_keys import explain_lost_keys
 from signerd.signer.served_keys import ServedKeys
 from signerd.signer.signing_keys import WrongPrivateKey
@@ -148,6 +148,29 @@ class ZoneTimetable:
 
     # For signing
 
+    def is_signed(self, published: Zone | None) -> bool:
+        """Say if versions of the zone are to be signed now.
+
+        With `signed: false` they are as long as a cache may have a DS record; without keys not yet.
+
+        Raises:
+            SigningImpossible: Its record cannot be read, or it has lost its keys.
+            CustodyUnavailable, KmsError, SQLAlchemyError: It is not known now.
+        """
+        memory = self._memory
+        if memory is None:
+            with self._lock:
+                if not self._is_begun(self._parts.open_keys()):
+                    return self._options.signed
+                memory = self._open(self._parts.open_keys(), published)
+        state = memory.record.state
+        return state.may_have_ds or any(key.dnskey.is_wanted for key in state.keys)
+
+    def _is_begun(self, keys: TimetableKeys) -> bool:
+        if self._memory is not None or has_record(self._parts.open_engine(), self.entry.name):
+            return True
+        return bool(keys.list_keys(self.entry.name))
+
     def load_keys(self, published: Zone | None) -> ZoneKeys:
         """Give the keys of the zone for what is to be published now; makes the first ones.
 
@@ -244,6 +267,8 @@ class ZoneTimetable:
         self._seen_keys = None if published is None else published.names[published.origin].get(rt.DNSKEY)
         if self._memory is None and published is None:
             return None  # the first keys are made when there is something to sign
+        if not self._options.signed and not self._is_begun(keys):
+            return None
         memory = self._open(keys, published)
         if self._told_aim is None:
             self._told_aim = self._describe_aim(keys, memory)
@@ -299,7 +324,7 @@ class ZoneTimetable:
                 is_kms_open,
                 parent,
             )
-            outcome = take_step(state, moment, policy, facts, first_keys=False)
+            outcome = take_step(state, moment, policy, facts, first_keys=self._may_begin(served))
             if look.is_exact or not _differs(memory.record.state, outcome.state):
                 break
         look_again_at = outcome.wake_at
@@ -321,6 +346,10 @@ class ZoneTimetable:
             key.name for key in state.keys if key.ds.settles_at is not None and key.ds.settles_at <= now
         ]
         return state.change_keys(ending, lambda key: replace(key, ds=replace(key.ds, settles_at=now + pause)))
+
+    def _may_begin(self, served: ServedKeys) -> bool:
+        """Say if keys may be made for a zone that has none: one that was insecure for a while."""
+        return self._options.signed and not self.entry.is_lost and not served.published
 
     def _leave_out(self, names: frozenset[str], state: TimetableState) -> frozenset[str]:
         """Leave out keys that are no affair of this timetable: here all are."""

@@ -479,3 +479,95 @@ def test_a_rollover_by_age_needs_nobody_but_the_parent(make_world: MakeWorld) ->
     world.give_ds("ksk-3")
     world.run_until(lambda: not world.list_rollovers())
     assert world.list_served() == {"ksk-3", "zsk-1"}
+
+
+def has_anything_signed(world: RolloverWorld) -> bool:
+    published = world.pipelines.pipeline.state.published
+    assert published is not None
+    return any(
+        rrset.signatures or rrset.type in (rt.DNSKEY, rt.CDS, rt.CDNSKEY, rt.NSEC, rt.NSEC3PARAM)
+        for rrset in published.iterate_rrsets()
+    )
+
+
+def test_a_zone_that_shall_not_be_signed_has_no_keys(make_world: MakeWorld) -> None:
+    world = make_world("signed: false")
+    world.work()
+    assert not has_anything_signed(world)
+    assert world.names == []
+    world.pipelines.clock.pass_time(30 * DAY)
+    world.work()
+    assert not has_anything_signed(world)
+    world.change_policy("")
+    world.work()
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+
+
+def test_a_zone_goes_insecure_when_no_cache_has_its_ds_and_can_come_back(settled: RolloverWorld) -> None:
+    world = settled
+    world.change_policy("signed: false")
+    world.run_until(lambda: "remove the DS record of ksk-1" in world.outcome.sentence)
+    published = world.pipelines.pipeline.state.published
+    assert published is not None
+    assert [rdata.hex() for rdata in published.names[ORIGIN][rt.CDS].rdatas] == ["0000000000"]
+    world.pipelines.clock.pass_time(60 * DAY)
+    world.work()
+    assert world.list_served() == {"ksk-1", "zsk-1"}, "the parent has the DS"
+    world.give_ds()
+    world.work()
+    assert world.list_served() == {"ksk-1", "zsk-1"}, "caches may have the DS"
+    gone = world.now
+    world.run_until(lambda: not has_anything_signed(world))
+    assert world.now - gone >= 3600, "the TTL of the DS"
+    world.run_until(lambda: world.names == [])
+    world.restart()
+    world.work()
+    assert not has_anything_signed(world)
+    world.change_policy("zsk_period: never")
+    world.run_until(lambda: "the parent has no DS of" in world.outcome.sentence)
+    assert len(world.list_served()) == 2
+    world.give_ds(*(name for name in world.list_served() if name.startswith("ksk")))
+    world.run_until(lambda: "nothing is due" in world.outcome.sentence)
+
+
+def test_a_restart_at_every_moment_of_going_insecure_and_back_changes_nothing(settled: RolloverWorld) -> None:
+    world = settled
+    world.change_policy("signed: false")
+    world.give_ds()
+
+    def restart_until(condition: Callable[[], bool]) -> None:
+        for _ in range(200):
+            following = world.work()
+            if condition():
+                return
+            world.restart()
+            world.pipelines.clock.pass_time(following - world.now)
+        raise NothingCame("\n".join(world.sentences))
+
+    restart_until(lambda: not has_anything_signed(world) and world.names == [])
+    world.change_policy("zsk_period: never")
+    restart_until(lambda: len(world.names) == 2 and len(world.list_served()) == 2)
+
+
+def test_a_change_of_mind_keeps_a_zone_signed(settled: RolloverWorld) -> None:
+    world = settled
+    world.change_policy("signed: false")
+    world.work()
+    world.pipelines.clock.pass_time(DAY)
+    world.work()
+    world.change_policy("zsk_period: never")
+    world.run_until(lambda: "nothing is due" in world.outcome.sentence)
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+
+
+def test_a_zone_whose_parent_shall_have_no_ds_asks_for_none(make_world: MakeWorld) -> None:
+    world = make_world("parent_ds: false, zsk_period: never")
+    world.work()
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+    world.pipelines.clock.pass_time(30 * DAY)
+    world.work()
+    assert world.list_served(rt.CDNSKEY) == set()
+    assert "nothing is due" in world.outcome.sentence
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: not world.outcome.state.rollovers)
+    assert world.list_served() == {"ksk-3", "zsk-1"}
