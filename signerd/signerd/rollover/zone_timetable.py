@@ -36,6 +36,7 @@ from signerd.signer.served_keys import ServedKeys
 from signerd.signer.signing_keys import WrongPrivateKey
 from signerd.signer.timetable_keys import KskSource, StoredKey, TimetableKeys
 from signerd.signer.zone_key_store import KeyUnusable, ZoneKeys
+from signerd.store.engine import connect_to_read
 from signerd.timetable.arrangement import ActionKind, Arrangement, arrange
 from signerd.timetable.beginnings import find_staying
 from signerd.timetable.commands import RolloverRefused, start_rollover
@@ -498,14 +499,16 @@ class ZoneTimetable:
                 return False
             now = self._parts.clock.now()
             earlier, known = memory.record.view, self._read_parent(memory)
+            # also if what is learnt cannot be stored: it is asked again in its time, not at once without end
+            memory.record = replace(memory.record, probed_at=now)
             try:
-                with self._parts.open_engine().connect() as connection:
+                with connect_to_read(self._parts.open_engine()) as connection:
                     answers = mark_answers(connection, self.entry.text, answers, now)
             except (SQLAlchemyError, CustodyUnavailable) as error:
                 logger.error("zone %s: what its parent said is not taken in: %s", self.entry.text, error)
                 return False
             view = earlier.take_in(answers, now) if problem is None else earlier.fail(problem)
-            record = replace(memory.record, view=view, probed_at=now)
+            record = replace(memory.record, view=view)
             if problem is None or earlier.problem != problem:
                 try:
                     self._write(memory, record)

@@ -251,6 +251,26 @@ def test_what_a_step_that_failed_half_way_has_stored_is_published_after_the_next
     assert report.is_rearranged
 
 
+def test_a_parent_whose_answer_cannot_be_stored_is_asked_again_in_its_time(
+    settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = settled
+    known = world.outcome.state
+
+    def fail(*arguments: object) -> None:
+        raise SQLAlchemyError("the disk is full")
+
+    world.pipelines.clock.pass_time(DAY)
+    world.give_ds()
+    with monkeypatch.context() as patch:
+        patch.setattr(zone_timetable, "write_record", fail)
+        assert not world.ask_parent()
+    assert world.timetable.find_probe() == (world.now, True)
+    assert world.step() is not None
+    seen = [key.ds.presence for key in world.outcome.state.keys]
+    assert seen == [key.ds.presence for key in known.keys], "nothing follows from it"
+
+
 def test_a_wait_for_a_ds_does_not_end_by_what_the_parent_said_before_a_long_downtime(
     settled: RolloverWorld,
 ) -> None:
