@@ -45,6 +45,7 @@ from signerd.serving_lock import is_served
 from signerd.signal_desk import ServedVersion, SignalDesk
 from signerd.state_lock import StateLocked, lock_state
 from signerd.status_report import ExpirationCache, StatusParts, list_unready, report_status
+from signerd.stop_signals import STOP_SIGNALS, outlive_repetitions
 from signerd.welcome import format_url, print_welcome
 from signerd.zone_workshop import ZoneWorkshop
 from signerd.zones.durable_file import replace_file
@@ -317,7 +318,7 @@ class Daemon:
         known = await trio.to_thread.run_sync(self._fleet.prepare)
         responders = listen_unix(self._state.responders_socket, RESPONDERS_SOCKET_MODE)
         commands = listen_unix(self._state.control_socket, CONTROL_SOCKET_MODE)
-        with self._progress:
+        with outlive_repetitions(), self._progress:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._stop_on_signal, nursery.cancel_scope)
                 nursery.start_soon(serve_lines, responders, self._pool.serve_link)
@@ -425,7 +426,7 @@ class Daemon:
         )
 
     async def _stop_on_signal(self, scope: trio.CancelScope) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
             async for number in signals:
                 logger.info("stopping on %s", signal.Signals(number).name)
                 scope.cancel()

@@ -27,6 +27,21 @@ def kill(zone, stage):
 run(load_config(config), on_stage=kill)
 """
 
+# While it stops the signal comes once more: of an impatient person, or to the process and to its group.
+STOP_TWICE = """
+import logging, os, pathlib, signal, sys
+from signerd.config.loader import load_config
+from signerd.daemon import run
+
+class Again(logging.Handler):
+    def emit(self, record):
+        if record.getMessage().startswith("stopping on"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+logging.getLogger("signerd.daemon").addHandler(Again())
+run(load_config(pathlib.Path(sys.argv[1])))
+"""
+
 
 def read_address(daemon: DaemonProcess) -> str:
     return daemon.ask_address("www.small.test")
@@ -182,3 +197,11 @@ def test_a_second_server_on_the_same_state_is_refused(tmp_path: Path) -> None:
         assert second.returncode == 1
         assert "another signerd is running" in second.stderr
         assert "Traceback" not in second.stderr
+
+
+def test_a_second_signal_to_stop_does_not_leave_responders_behind(tmp_path: Path) -> None:
+    with run_daemon(tmp_path, {"small.test.zone": ZONE.format(1)}, script=STOP_TWICE) as daemon:
+        daemon.status()
+        assert daemon.seen_pids
+        daemon.stop()
+        assert not any(map(is_responder, daemon.seen_pids))
