@@ -354,8 +354,10 @@ class ZonePipeline:
             self.state.unsigned, self.state.data_version = self._parts.api_rows.read(self.entry)
             return self.state.unsigned
         if self.entry.file is None:
+            # zones of the API are not known as such before the database was open
             raise ZoneFileRefused(
-                f"it has no file any more; 'signerd forget {self.entry.text}' would end its service"
+                "it has no file any more; unless it is kept over the API, "
+                f"'signerd forget {self.entry.text}' would end its service"
             )
         self.state.files = take_fingerprints([self.entry.file, *self.state.files])
         with self._show("reading") as progress:

@@ -76,9 +76,9 @@ class Workplace:
         assert apex == ORIGIN
         assert index is not None
 
-    def make_pipeline(self, signer: ZoneSigner | None = None) -> ZonePipeline:
+    def make_pipeline(self, signer: ZoneSigner | None = None, *, is_lost: bool = False) -> ZonePipeline:
         pipeline = ZonePipeline(
-            ZoneEntry(ORIGIN, self.file),
+            ZoneEntry(ORIGIN, None if is_lost else self.file),
             Publication(self.published / zone_directory_name(ORIGIN)),
             signer or UnsignedVersions(),
             VersionGate(StandingClock(), 1, find_no_trust),
@@ -182,3 +182,14 @@ def test_what_a_signer_left_is_rejected_and_kept_for_inspection(place: Workplace
         pipeline.advance(read_file=True)
     assert pipeline.state.published is None
     assert list((place.published.parent / "rejected").rglob("reasons.txt"))
+
+
+async def test_a_zone_of_which_only_what_is_published_is_known_is_served_on(place: Workplace) -> None:
+    place.file.write_text(ZONE.format(2))
+    assert place.make_pipeline().advance(read_file=True)
+    pipeline = place.make_pipeline(is_lost=True)
+    pipeline.advance(read_file=True)
+    assert pipeline.state.file_error is not None
+    assert "unless it is kept over the API, 'signerd forget plain.test'" in pipeline.state.file_error
+    write_manifest(place.published, [ORIGIN])
+    assert (await place.ask("www.plain.test.", "A")).answer
