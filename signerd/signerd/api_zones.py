@@ -82,6 +82,15 @@ class ApiZones:
         self._known = {parse_apex(name): identity for identity, name in zones}
         return self._known
 
+    def can_be_listed(self) -> bool:
+        """Say if the database says which zones of the API there are."""
+        try:
+            with self._holder.custody.store.read() as connection:
+                list_every_zone(connection)
+        except (CustodyUnavailable, KmsError):
+            return False
+        return True
+
     def is_known(self, name: Name) -> bool:
         """Say if a name is one of a zone of the API, in service or just deleted."""
         return name in self._list_known() or name in self.list_removals()

@@ -226,6 +226,7 @@ class Daemon:
                 watch_seconds=config.watch_interval,
                 list_removals=self._api_zones.list_removals,
                 confirm_removal=self._api_zones.confirm_removal,
+                are_all_listed=self._api_zones.can_be_listed,
             ),
             self._make_keeper,
             self._announce_zones,

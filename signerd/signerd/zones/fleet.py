@@ -30,6 +30,7 @@ class FleetOptions:
         watch_seconds: How often the files are looked at.
         list_removals: Lists zones of the API that were deleted and may still be in service.
         confirm_removal: Told when one of them is not any more.
+        are_all_listed: Says if every source could be asked: if not, what is not listed may be a zone too.
     """
 
     list_entries: Callable[[], tuple[Mapping[Name, ZoneEntry], tuple[Notice, ...]]]
@@ -38,6 +39,7 @@ class FleetOptions:
     watch_seconds: float
     list_removals: Callable[[], Collection[Name]] = tuple
     confirm_removal: Callable[[Name], None] = lambda name: None
+    are_all_listed: Callable[[], bool] = lambda: True
 
 
 class ZoneUnknown(Exception):
@@ -281,7 +283,7 @@ class ZoneFleet:
 
         Raises:
             ZoneUnknown: There is no such zone.
-            FileExistsError: Its file is still there, so that it would come back at once.
+            FileExistsError: Its file is still there and would bring it back at once, or may be.
             OSError: The disk refused.
         """
         async with self._changing:
@@ -296,6 +298,11 @@ class ZoneFleet:
                 raise FileExistsError(
                     f"zone {entry.text} still has its file {entry.file} or is listed in the configuration; "
                     "remove that first"
+                )
+            if not await trio.to_thread.run_sync(self._options.are_all_listed):
+                raise FileExistsError(
+                    f"zone {format_zone_name(name)} may be kept in the database, which cannot be read now; "
+                    "forget it once 'signerd status' shows no trouble with that"
                 )
             await self._end_service(name, keeper)
 

@@ -71,7 +71,9 @@ class Announcements:
         self.event = trio.Event()
 
 
-def make_fleet(folder: Path, announce: Announcements) -> ZoneFleet:
+def make_fleet(
+    folder: Path, announce: Announcements, are_all_listed: Callable[[], bool] = lambda: True
+) -> ZoneFleet:
     zones, published = folder / "zones", folder / "published"
     zones.mkdir(exist_ok=True)
 
@@ -90,7 +92,9 @@ def make_fleet(folder: Path, announce: Announcements) -> ZoneFleet:
         pipeline = ZonePipeline(entry, publication, NoSigner(), AcceptAll(), SerialPolicy.UNIXTIME, parts)
         return ZoneKeeper(pipeline, StandingClock(), trio.CapacityLimiter(2), on_published)
 
-    options = FleetOptions(lambda: list_zones(zones, []), "default", published, 0.01)
+    options = FleetOptions(
+        lambda: list_zones(zones, []), "default", published, 0.01, are_all_listed=are_all_listed
+    )
     return ZoneFleet(options, make_keeper, announce)
 
 
@@ -202,4 +206,21 @@ async def test_a_zone_is_not_forgotten_while_the_list_cannot_be_written(
         assert name not in fleet.keepers
         nursery.cancel_scope.cancel()
     assert list_names(tmp_path) == []
+    assert not (tmp_path / "published" / "gone.test").exists()
+
+
+async def test_a_zone_is_not_forgotten_while_it_may_be_one_of_the_database(tmp_path: Path) -> None:
+    readable = [False]
+    fleet = make_fleet(tmp_path, Announcements(), lambda: readable[-1])
+    (tmp_path / "published" / "gone.test").mkdir(parents=True)
+    write_manifest(tmp_path / "published", [parse_name("gone.test.")])
+    name = parse_name("gone.test.")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(fleet.run, fleet.prepare())
+        with pytest.raises(FileExistsError, match=r"zone gone\.test may be kept in the database"):
+            await fleet.forget(name)
+        assert (tmp_path / "published" / "gone.test").exists()
+        readable.append(True)
+        await fleet.forget(name)
+        nursery.cancel_scope.cancel()
     assert not (tmp_path / "published" / "gone.test").exists()
