@@ -14,12 +14,13 @@ from signerd.delegation.parent_probe import ParentProbe, ProbeOptions
 from signerd.delegation.stub_resolver import Patience, ServerAddress
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
+from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.key import DnsKey
 from signerd.rollover.probe_times import ProbeTimes
 from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.delegation_care import DelegationCare
 from signerd.zone_dnssec.delegation_news import DelegationNews
-from signerd.zone_dnssec.ds_timing import find_ds_not_before
+from signerd.zone_dnssec.ds_timing import find_ds_not_before, has_key
 from signerd.zone_dnssec.management import DnssecManagement, Order
 from signerd.zones.pipeline import SigningImpossible
 from signerd.zones.zone_list import Source, ZoneEntry, parse_zone_name
@@ -133,10 +134,10 @@ class DnssecDesk:
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             raise SigningImpossible(f"it is not known if zone {entry.text} is signed: {error}") from error
 
-    def is_announced(self, entry: ZoneEntry) -> bool:
-        """Say if CDS and CDNSKEY ask the parent for the DS."""
+    def find_announcement(self, entry: ZoneEntry) -> Announcement:
+        """Say what CDS and CDNSKEY are to ask of the parent now."""
         try:
-            return self.open().is_announced(entry.text)
+            return self.open().find_announcement(entry.text)
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             raise SigningImpossible(f"it is not known what zone {entry.text} announces: {error}") from error
 
@@ -149,8 +150,11 @@ class DnssecDesk:
                 self._waits[entry.name] = moment - at
             return moment
 
+        def is_in_service(key: DnsKey) -> bool:
+            return previous is not None and has_key(previous, key)
+
         try:
-            self.open().note_signed(entry.text, at, find_not_before)
+            self.open().note_signed(entry.text, at, find_not_before, is_in_service)
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             logger.warning("zone %s: that it was signed is not noted: %s", entry.text, error)
 

@@ -192,7 +192,7 @@ class ZoneWorkshop:
         with _explaining_failures(entry):
             if entry.source is Source.API:  # which key is its owner's choice
                 store = self._open_key_store()
-                keys = store.load(entry.name, announce=self.signing_log.is_announced(entry))
+                keys = store.load(entry.name, self.signing_log.find_announcement(entry), published)
                 keys = self.rollovers.choose_data_keys(entry, keys)
             else:
                 keys = self.rollovers.load_keys(entry, published)

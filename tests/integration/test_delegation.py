@@ -125,10 +125,12 @@ class World:
 
 
 SERVERS = {"knotd": run_knotd, "named": run_named}
+SLOW = "1h"  # of DNSKEY records, in a story that ends while caches may still be without a key
 
 
 @pytest.fixture
 def world(tmp_path: Path, request: pytest.FixtureRequest) -> Generator[World]:
+    server_name, _, dnskey_ttl = str(request.param).partition(" ")
     parent = Parent(tmp_path, find_free_port())
     parent.publish([])
     options = f"""responders: {{count: 1}}
@@ -138,10 +140,10 @@ dnssec:
   parents: {{parent.test: ["127.0.0.1@{parent.port}"]}}
 api_zones: {{ttl: 1s, minimum: 1s}}
 policies:
-  default: {{dnskey_ttl: 1s}}
+  default: {{dnskey_ttl: {dnskey_ttl or "1s"}}}
 """
     with ExitStack() as stack:
-        run_server = SERVERS[request.param]
+        run_server = SERVERS[server_name]
         server = stack.enter_context(
             run_server(tmp_path / "parent", {"parent.test": parent.file}, parent.port)
         )
@@ -244,3 +246,90 @@ def test_the_ds_comes_changes_and_goes_without_one_servfail(
         watcher.join()
     assert len(codes) > 20
     assert not failures
+
+
+def list_cds(world: World) -> list[str]:
+    """Give the CDS records, in the form of the DS records of the status."""
+    return sorted(record.lower() for record in list_records(world, "CDS"))
+
+
+def wait_for_cds(world: World, status: dict[str, object]) -> list[str]:
+    """Wait until the zone asks for just the DS set that a status says."""
+    wanted = sorted(record.lower() for record in list_ds(status))
+    world.daemon.wait_for(lambda _: list_cds(world) == wanted)
+    return wanted
+
+
+def change_key(world: World, key_type: str) -> dict[str, object]:
+    """Choose another key; gives the status once the zone has it."""
+    before = len(world.daemon.ask("child.parent.test", "DNSKEY").answer[0])
+    key = world.call("POST", "/v1/kms/local/keys", {"name": f"next {key_type}", "keyType": key_type})
+    body = {"region": "local", "kmsKeyIdentity": key["identity"]}
+    status = world.call("PUT", f"{ZONE}/dnssec", body)
+    world.daemon.wait_for(lambda _: len(world.daemon.ask("child.parent.test", "DNSKEY").answer[0]) > before)
+    return status
+
+
+@pytest.mark.parametrize("world", [f"knotd {SLOW}"], indirect=True)
+def test_cds_keeps_asking_for_the_key_of_before_until_all_caches_can_have_the_new_one(world: World) -> None:
+    first = world.call("PUT", f"{ZONE}/dnssec", {"region": "local"})
+    before = wait_for_cds(world, first)
+    change_key(world, "ecdsa-p256")
+    assert list_cds(world) == before
+    change_key(world, "rsa-2048")
+    assert list_cds(world) == before, "not the key between them either: it is in no cache yet"
+    world.daemon.stop()
+    world.daemon.start()
+    world.daemon.wait_for(lambda _: bool(list_cds(world)))
+    assert list_cds(world) == before
+    again = world.call("PUT", f"{ZONE}/dnssec", {"region": "local", "kmsKeyIdentity": first["kmsKeyIdentity"]})
+    assert again["dsRecords"] == first["dsRecords"]
+    body = {"name": "mail", "type": "A", "ttl": 1, "values": ["192.0.2.9"]}
+    world.call("POST", f"{ZONE}/records", body)
+    world.daemon.wait_for(lambda _: bool(world.daemon.ask("mail.child.parent.test", "A").answer))
+    assert list_cds(world) == before
+
+
+@pytest.mark.parametrize("world", ["knotd"], indirect=True)
+def test_a_zone_that_was_just_signed_asks_for_nothing_until_all_caches_can_have_its_key(world: World) -> None:
+    body = {"name": "long", "type": "A", "ttl": 3600, "values": ["192.0.2.8"]}
+    world.call("POST", f"{ZONE}/records", body)
+    world.daemon.wait_for(lambda _: bool(world.daemon.ask("long.child.parent.test", "A").answer))
+    world.call("PUT", f"{ZONE}/dnssec", {"region": "local"})
+    world.daemon.wait_for(lambda _: bool(world.daemon.ask("child.parent.test", "DNSKEY").answer))
+    assert (list_records(world, "CDS"), list_records(world, "CDNSKEY")) == ([], [])
+    world.call("DELETE", f"{ZONE}/dnssec")
+    world.daemon.wait_for(lambda _: not world.daemon.ask("child.parent.test", "DNSKEY").answer)
+
+
+@pytest.mark.parametrize("world", ["knotd"], indirect=True)
+def test_a_parent_that_follows_cds_changes_keys_and_algorithms_without_one_servfail(world: World) -> None:
+    answers: list[dns.message.Message] = []
+    ended = threading.Event()
+    followed: list[list[str]] = []
+
+    def follow() -> None:
+        installed: list[str] = []
+        while not ended.wait(0.05):
+            if (cds := list_cds(world)) and cds != installed:
+                installed = cds
+                followed.append(cds)
+                world.parent.publish([] if cds == ["0 0 0 00"] else cds)
+            answers.append(world.ask())
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    try:
+        wanted = [wait_for_cds(world, world.call("PUT", f"{ZONE}/dnssec", {"region": "local"}))]
+        world.wait_until(dsDelegated=True)
+        for key_type in ("ecdsa-p256", "ecdsa-p384"):
+            wanted.append(wait_for_cds(world, change_key(world, key_type)))
+            world.wait_until(dsDelegated=True, outgoingKeyTags=None)
+        world.daemon.wait_for(lambda _: world.is_validated())
+        world.call("DELETE", f"{ZONE}/dnssec")
+        world.daemon.wait_for(lambda _: not world.daemon.ask("child.parent.test", "DNSKEY").answer, 60)
+    finally:
+        ended.set()
+        follower.join()
+    assert followed == [*wanted, ["0 0 0 00"]]
+    assert {answer.rcode() for answer in answers} == {dns.rcode.NOERROR}

@@ -151,17 +151,21 @@ class ProbePlan:
     waiting_interval: float = 60.0
     jitter: float = 0.1
 
-    def find_next(self, state: DelegationState, now: int, chance: float) -> int:
+    def find_next(
+        self, state: DelegationState, now: int, chance: float, ds_not_before: int | None = None
+    ) -> int:
         """Say when to ask next, epoch seconds.
 
         Args:
             state: After the last probe.
             now: Epoch seconds.
             chance: From 0 up to 1, at random, so that zones do not ask all at once.
+            ds_not_before: From when the parent is to be asked for the DS; None if that is not known.
         """
         is_waiting = bool(state.to_add or state.to_remove or state.alarms)
         interval = self.waiting_interval if is_waiting else self.interval
         following = now + max(1, round(interval * (1 + self.jitter * (2 * chance - 1))))
         # what is due is done on the word of a probe, not of an old one
-        ends = [end for end in (state.retire_at, state.unsign_at) if end is not None and end > now]
+        moments = (state.retire_at, state.unsign_at, ds_not_before)
+        ends = [end for end in moments if end is not None and end > now]
         return min([following, *ends])

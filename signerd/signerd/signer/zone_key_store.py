@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Engine, Row, insert, select
 
 from signerd.clock import Clock
+from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name, format_name
+from signerd.dns.zone import Zone
 from signerd.dnssec.algorithm import KEY_TYPE_ALGORITHMS
+from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey, SigningKey, clashes
 from signerd.dnssec.key_set import KeySet
@@ -86,6 +89,15 @@ class ZoneKeys:
         key_set = replace(self.key_set, announced=(), asks_removal=True)
         return replace(self, key_set=key_set, signing_keys=signing_keys)
 
+    def announce_as(self, published: Zone | None) -> "ZoneKeys":
+        """Give the same keys in a zone that announces those of them that a version announces.
+
+        What may be at the parent is neither joined by a key that a cache lacks nor dropped for it.
+        """
+        before = set() if published is None else _list_apex(published, rt.CDNSKEY)
+        announced = tuple(key for key in self.key_set.ksks if key.rdata in before)
+        return replace(self, key_set=replace(self.key_set, announced=announced))
+
 
 class ZoneKeyStore:
     """Keys of the zones of one organisation and region. Safe to call from several threads."""
@@ -99,12 +111,15 @@ class ZoneKeyStore:
         self._loaded: dict[Name, ZoneKeys] = {}
         self._chosen: dict[Name, tuple[tuple[tuple[str, str], ...], ZoneKeys]] = {}
 
-    def load(self, zone: Name, *, announce: bool) -> ZoneKeys:
+    def load(
+        self, zone: Name, announcement: Announcement = Announcement.CURRENT, published: Zone | None = None
+    ) -> ZoneKeys:
         """Give the keys of a zone whose KSKs are chosen elsewhere, as they are chosen now.
 
         Args:
             zone: The apex.
-            announce: Whether CDS and CDNSKEY ask the parent for the DS; if not, they ask for its removal.
+            announcement: What CDS and CDNSKEY ask of the parent.
+            published: The version in service; None if there is none, and no cache has anything.
 
         Raises:
             KeyUnusable: No KSK is chosen.
@@ -122,7 +137,13 @@ class ZoneKeyStore:
                 looks = _describe(self.read_rows(zone))
                 known = self._chosen[zone] = looks, keys
             keys = known[1]
-        return keys if announce else keys.ask_removal()
+        if announcement is Announcement.REMOVAL:
+            return keys.ask_removal()
+        in_service = set() if published is None else _list_apex(published, rt.DNSKEY)
+        is_spread = published is None or all(key.rdata in in_service for key in keys.key_set.announced)
+        if announcement is Announcement.CURRENT and is_spread:
+            return keys
+        return keys.announce_as(published)
 
     def ensure(self, zone: Name, key_type: KeyType, kms_key: str | None, *, is_csk: bool = False) -> ZoneKeys:
         """Give the keys of a zone; make those that it does not have yet.
@@ -411,6 +432,11 @@ class _KmsSign:
 def _describe(rows: Sequence[Row[tuple[object, ...]]]) -> tuple[tuple[str, str], ...]:
     """Give what a change of the keys would change."""
     return tuple((str(row.id), f"{row.role} {row.state}") for row in rows)
+
+
+def _list_apex(zone: Zone, rdatatype: int) -> set[bytes]:
+    rrset = zone.names[zone.origin].get(rdatatype)
+    return set() if rrset is None else set(rrset.rdatas)
 
 
 def warn_of_csk(zone: Name) -> None:

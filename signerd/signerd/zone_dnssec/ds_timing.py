@@ -24,7 +24,7 @@ def find_ds_not_before(key: DnsKey, version: Zone, previous: Zone | None, at: in
     Returns:
         Epoch seconds; None if the version is without the key.
     """
-    if key.rdata not in _list_keys(version):
+    if not has_key(version, key):
         return None
     if previous is None:
         return at
@@ -32,6 +32,11 @@ def find_ds_not_before(key: DnsKey, version: Zone, previous: Zone | None, at: in
     if key.algorithm in algorithms:
         return at + previous.names[previous.origin][rt.DNSKEY].ttl
     return at + find_largest_ttl(previous)
+
+
+def has_key(version: Zone, key: DnsKey) -> bool:
+    """Say if a version has a key in its DNSKEY RRset."""
+    return key.rdata in _list_keys(version)
 
 
 def _list_keys(zone: Zone) -> tuple[bytes, ...]:

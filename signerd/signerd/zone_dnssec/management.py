@@ -12,6 +12,7 @@ from signerd.delegation.delegation_state import DelegationState, ProbePlan, judg
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
 from signerd.dns_zones.change_sets import raise_data_version
+from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.key import KSK_FLAGS, DnsKey, clashes
 from signerd.platform.change import Change, PlatformStore
 from signerd.platform.rights import DNS_ZONE
@@ -273,20 +274,29 @@ class DnssecManagement:
 
     # What the pipeline does
 
-    def note_signed(self, zone: str, at: int, find_not_before: FindNotBefore = lambda _: None) -> None:
+    def note_signed(
+        self,
+        zone: str,
+        at: int,
+        find_not_before: FindNotBefore = lambda _: None,
+        is_in_service: Callable[[DnsKey], bool] = lambda _: True,
+    ) -> None:
         """Note that a version of a zone was signed.
 
         Args:
             zone: Its name without trailing dot.
             at: Epoch seconds.
             find_not_before: Says from when the DS of a KSK may be at the parent, if the version has the key.
+            is_in_service: Says if the version before has a KSK; if not, one that was signed with it was
+                rejected, and this one is the first.
         """
         with self.store.read() as connection:
             setting = settings.find_setting_by_name(connection, zone)
             if setting is None:
                 return
             not_before = setting.ds_not_before
-            if not_before is None and (key := settings.find_active_ksk(connection, zone)) is not None:
+            key = settings.find_active_ksk(connection, zone)
+            if key is not None and (not_before is None or not is_in_service(key.dnskey)):
                 not_before = find_not_before(key.dnskey)
         last = setting.last_signed_at
         is_noted = last is not None and 0 <= at - last < _SIGNED_NOTE_SECONDS
@@ -296,7 +306,9 @@ class DnssecManagement:
         def note(old: DnssecSetting) -> DnssecSetting:
             noted = replace(old, last_signed_at=at, sign_error=None)
             # of another key that was chosen meanwhile nothing is known yet
-            return replace(noted, ds_not_before=not_before) if old.kms_key == setting.kms_key else noted
+            if old.kms_key != setting.kms_key or not_before is None or not_before == old.ds_not_before:
+                return noted
+            return noted.wait_for_ds(not_before)
 
         self._rewrite(setting.zone, JOB, note)
 
@@ -315,7 +327,7 @@ class DnssecManagement:
         def delay(old: DnssecSetting) -> DnssecSetting:
             if old.ds_not_before is None or old.kms_key != setting.kms_key:
                 return old
-            return replace(old, ds_not_before=max(old.ds_not_before, moment))
+            return old.wait_for_ds(moment) if moment > old.ds_not_before else old
 
         self._rewrite(setting.zone, JOB, delay)
 
@@ -347,11 +359,11 @@ class DnssecManagement:
             setting = settings.find_setting_by_name(connection, zone)
         return setting is not None and setting.state.is_served_signed
 
-    def is_announced(self, zone: str) -> bool:
-        """Say if the parent is to be asked for the DS by CDS: not once DNSSEC is turned off."""
+    def find_announcement(self, zone: str) -> Announcement:
+        """Say what the parent is to be asked for by CDS: for no DS that a cache could not follow."""
         with self.store.read() as connection:
             setting = settings.find_setting_by_name(connection, zone)
-        return setting is not None and setting.state.is_enabled
+        return Announcement.REMOVAL if setting is None else setting.find_announcement(self.store.now())
 
     # What the parent says
 
@@ -389,7 +401,10 @@ class DnssecManagement:
         view = setting.view.take_in(answers, now) if problem is None else setting.view.fail(problem)
         setting = replace(setting, view=view)
         state = setting.judge(keys, now)
-        is_changed = False
+        is_changed = setting.announces_anew(now)
+        if is_changed:
+            summary = "all caches can follow the DS of the KSK: CDS and CDNSKEY ask the parent for it"
+            raise_data_version(change, zone.identity, "dns.dnssec.announce", summary)
         if state.retire_at is not None and state.retire_at <= now:
             for key in keys:
                 if key.state == OUTGOING:
@@ -418,7 +433,7 @@ class DnssecManagement:
         if setting.state is not DnssecState.OFF:
             sets = make_ds_sets(zone.apex, keys)
             after = judge(view, sets, setting.intent, now, was_delegated=state.is_delegated)
-            next_probe = self.plan.find_next(after, now, self.chance())
+            next_probe = self.plan.find_next(after, now, self.chance(), setting.ds_not_before)
             news = DelegationNews(after, setting.intent, bool(sets.outgoing), setting.ds_not_before)
         settings.store_setting(connection, replace(setting, next_probe_at=next_probe), now)
         return is_changed, news

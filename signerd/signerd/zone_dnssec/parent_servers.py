@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import update
+from sqlalchemy import case, update
 
 from signerd.platform.change import Change, PlatformStore
 from signerd.platform.rights import DNS_ZONE
@@ -101,6 +101,7 @@ class ParentServers:
 
 def _ask_again(change: Change, zone: ZonePlace) -> bool:
     table = dns_dnssec
+    is_later = table.c.next_probe_at > change.now
     changed = change.connection.execute(
         update(table)
         .where(
@@ -108,7 +109,8 @@ def _ask_again(change: Change, zone: ZonePlace) -> bool:
             table.c.zone_identity == zone.identity,
             table.c.next_probe_at.is_not(None),
         )
-        .values(next_probe_at=change.now)
+        # what is due stays as long due as it is: the probe says what came due since then
+        .values(next_probe_at=case((is_later, change.now), else_=table.c.next_probe_at))
     )
     return changed.rowcount > 0
 

@@ -11,6 +11,7 @@ from signerd.delegation.delegation_state import DelegationState, Intent, ZoneDsS
 from signerd.delegation.parent_view import ParentView
 from signerd.delegation.view_record import read_view, write_view
 from signerd.dns.name import Name, fold_case, parse_name
+from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey
 from signerd.store.zone_tables import (
@@ -105,6 +106,29 @@ class DnssecSetting:
     def intent(self) -> Intent:
         """What the owner wants."""
         return Intent.SIGNED if self.state.is_enabled else Intent.UNSIGNED
+
+    def find_announcement(self, now: int) -> Announcement:
+        """Say what CDS and CDNSKEY are to ask of the parent."""
+        if not self.state.is_enabled:
+            return Announcement.REMOVAL
+        if self.ds_not_before is None or now < self.ds_not_before:
+            return Announcement.AS_BEFORE
+        return Announcement.CURRENT
+
+    def announces_anew(self, now: int) -> bool:
+        """Say if the current key is to be announced since the parent was to be asked last.
+
+        The next probe is never later than that moment, see `wait_for_ds`, and later than it afterwards.
+        """
+        if self.ds_not_before is None or self.next_probe_at is None or self.state is not DnssecState.SIGNED:
+            return False
+        return self.next_probe_at <= self.ds_not_before <= now
+
+    def wait_for_ds(self, moment: int) -> "DnssecSetting":
+        """Give the setting of a zone whose DS may be at the parent from a moment on: it is woken then."""
+        if self.next_probe_at is None:
+            return replace(self, ds_not_before=moment)
+        return replace(self, ds_not_before=moment, next_probe_at=min(self.next_probe_at, moment))
 
     def judge(self, keys: Sequence["ZoneKsk"], now: int) -> DelegationState:
         """Say what the answers of the parent mean for the zone."""

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from signerd.dns.zone import Zone
+from signerd.dnssec.announcement import Announcement
 from signerd.zones.zone_list import Source, ZoneEntry
 
 
@@ -32,8 +33,12 @@ class SigningLog(Protocol):
     Called in worker threads. Nothing that fails in here keeps a zone from being signed.
     """
 
-    def is_announced(self, entry: ZoneEntry) -> bool:
-        """Say if CDS and CDNSKEY ask the parent for the DS; if not, they ask for its removal."""
+    def find_announcement(self, entry: ZoneEntry) -> Announcement:
+        """Say what CDS and CDNSKEY are to ask of the parent now.
+
+        Raises:
+            SigningImpossible: That cannot be found out now.
+        """
         ...
 
     def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
@@ -48,9 +53,9 @@ class SigningLog(Protocol):
 class NoSigningLog:
     """For zones of files: their parents are asked for the DS, and the state of the zone says the rest."""
 
-    def is_announced(self, entry: ZoneEntry) -> bool:
-        """Say yes."""
-        return True
+    def find_announcement(self, entry: ZoneEntry) -> Announcement:
+        """Say that the current key is announced."""
+        return Announcement.CURRENT
 
     def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
         """Do nothing."""

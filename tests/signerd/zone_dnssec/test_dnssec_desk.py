@@ -13,6 +13,7 @@ from signerd.dns.name import Name, parse_name
 from signerd.dns.rrset import RRset
 from signerd.dns.zone import Zone
 from signerd.dns_zones.zone_rows import ZoneScope, create_zone
+from signerd.dnssec.announcement import Announcement
 from signerd.dnssec_desk import DnssecDesk
 from signerd.platform.described import Description
 from signerd.zone_dnssec.management import DnssecManagement, Wish
@@ -62,7 +63,7 @@ def world(tmp_path: Path) -> World:
 def test_before_the_database_is_open_zones_of_files_are_signed_and_others_wait(world: World) -> None:
     assert world.desk.find() is None
     assert world.desk.is_signed(FILE)
-    asks: list[Callable[[ZoneEntry], object]] = [world.desk.is_signed, world.desk.is_announced]
+    asks: list[Callable[[ZoneEntry], object]] = [world.desk.is_signed, world.desk.find_announcement]
     for ask in asks:
         with pytest.raises(SigningImpossible, match=r"shop\.example"):
             ask(ENTRY)
@@ -81,10 +82,10 @@ def test_the_pipelines_are_told_what_was_decided(world: World) -> None:
     management, place = world.sign_zone()
     assert world.changed == [APEX]
     assert world.desk.is_signed(ENTRY)
-    assert world.desk.is_announced(ENTRY)
+    assert world.desk.find_announcement(ENTRY) is Announcement.AS_BEFORE
     management.disable(place, NOBODY)
     assert world.desk.is_signed(ENTRY), "until the DS is gone"
-    assert not world.desk.is_announced(ENTRY)
+    assert world.desk.find_announcement(ENTRY) is Announcement.REMOVAL
 
 
 def test_failures_and_successes_are_told_in_the_status(world: World) -> None:
@@ -119,3 +120,19 @@ def test_a_ds_waits_from_the_publication_of_the_first_version_with_its_key(world
     assert read_moment() == NOW + 3690
     world.desk.note_signed(ENTRY, NOW + 7200, signed, signed)
     assert (world.desk.take_wait(ENTRY), read_moment()) == (None, NOW + 3690)
+
+
+def test_a_ds_waits_anew_if_the_first_version_with_its_key_was_rejected(world: World) -> None:
+    management, place = world.sign_zone()
+    (key,) = (key.dnskey for key in management.show(place).keys if key.state == ACTIVE)
+    dnskeys = RRset(APEX, rt.DNSKEY, 300, (key.rdata,))
+    signed = Zone(APEX, {APEX: {**PLAIN.names[APEX], rt.DNSKEY: dnskeys}})
+    for at, previous, expected in (
+        (NOW, PLAIN, NOW + 3600),
+        (NOW + 7200, PLAIN, NOW + 10800),
+        (NOW + 7300, signed, NOW + 10800),
+    ):
+        world.desk.note_signed(ENTRY, at, signed, previous)
+        setting = management.show(place).setting
+        assert setting is not None
+        assert setting.ds_not_before == expected
