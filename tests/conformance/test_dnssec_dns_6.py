@@ -19,6 +19,7 @@ from kms_api import make_key, path_of
 from platform_api import Json, items_of, object_of, text_of
 from signerd.dns.name import parse_name
 from signerd.dns_zones.publisher import FileZone, ServedZone
+from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import make_ds_set
 from signerd.platform.described import Description
 from signerd.platform.gate import Gate
@@ -559,6 +560,25 @@ async def test_the_status_says_from_when_the_ds_may_be_at_the_parent(api: Dnssec
     assert object_of(await status(api, zone), "delegation")["keyPublished"] is False
     api.answer(zone, ds_of(await status(api, zone)))
     assert "keyPublished" not in object_of(await status(api, zone), "delegation"), "nothing is to be added"
+
+
+async def test_the_zone_is_published_anew_from_when_the_ds_may_be_at_the_parent(
+    api: DnssecApi, zone: ZonePlace
+) -> None:
+    made = await enable(api, zone)
+    api.answer(zone, [])
+    api.changed.clear()
+    now = api.deployment.clock.now()
+    api.management.note_signed(zone.text, now, lambda _: now + 40)
+    told = await status(api, zone)
+    assert told["dsRecords"] == made["dsRecords"], "the operator may have them at once"
+    assert told["nextDsProbeAt"] == object_of(told, "delegation")["dsNotBefore"] == "2027-01-15T08:00:40Z"
+    assert api.management.find_announcement(zone.text) is Announcement.AS_BEFORE
+    api.deployment.clock.seconds += 40
+    api.answer(zone, [])
+    api.answer(zone, [])
+    assert api.management.find_announcement(zone.text) is Announcement.CURRENT
+    assert api.changed == [zone.apex]
 
 
 async def test_a_key_that_stays_may_be_delegated_as_before(api: DnssecApi, zone: ZonePlace) -> None:

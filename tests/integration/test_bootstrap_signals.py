@@ -224,7 +224,7 @@ def call(daemon: DaemonProcess, method: str, path: str, body: object | None = No
 
 def test_zones_of_the_api_are_signalled_in_the_zone_of_their_name_servers(tmp_path: Path) -> None:
     options = f"""
-api_zones: {{policy: signalling, name_servers: [ns1.provider.test]}}
+api_zones: {{policy: signalling, name_servers: [ns1.provider.test], ttl: 1s, minimum: 1s}}
 policies:{OPTIONS.split("policies:")[1].split("zones:")[0]}"""
     name = SIGNALS["provider.test"].replace("child.parent.test", "kept.test")
     with run_daemon(tmp_path, {"provider.test.zone": PROVIDER}, options) as daemon:

@@ -282,7 +282,9 @@ def test_cds_keeps_asking_for_the_key_of_before_until_all_caches_can_have_the_ne
     world.daemon.start()
     world.daemon.wait_for(lambda _: bool(list_cds(world)))
     assert list_cds(world) == before
-    again = world.call("PUT", f"{ZONE}/dnssec", {"region": "local", "kmsKeyIdentity": first["kmsKeyIdentity"]})
+    again = world.call(
+        "PUT", f"{ZONE}/dnssec", {"region": "local", "kmsKeyIdentity": first["kmsKeyIdentity"]}
+    )
     assert again["dsRecords"] == first["dsRecords"]
     body = {"name": "mail", "type": "A", "ttl": 1, "values": ["192.0.2.9"]}
     world.call("POST", f"{ZONE}/records", body)

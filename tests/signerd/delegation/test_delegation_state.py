@@ -171,6 +171,14 @@ def test_next_probe(state: DelegationState, chance: float, expected: int) -> Non
     assert ProbePlan().find_next(state, NOW, chance) == NOW + expected
 
 
+@pytest.mark.parametrize(("moment", "expected"), [(50, 50), (61, 60), (0, 60), (-5, 60)])
+def test_the_next_probe_is_no_later_than_the_moment_when_the_ds_may_be_at_the_parent(
+    moment: int, expected: int
+) -> None:
+    state = replace(IDLE, to_add=NEW)
+    assert ProbePlan().find_next(state, NOW, 0.5, NOW + moment) == NOW + expected
+
+
 ds_sets = st.sets(st.sampled_from([*NEW, *OLD, *GONE, ALIEN]))
 probes = st.lists(
     st.tuples(

@@ -15,15 +15,17 @@ from sqlalchemy import select, update
 
 from key_world import KeyWorld, sign_key_set
 from signerd.dns.name import Name, parse_name
-from signerd.dns.rdatatype import CDS, DNSKEY, RRSIG
+from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY, RRSIG
 from signerd.dns.rrset import RRset
+from signerd.dns.zone import Zone
 from signerd.dnssec.algorithm import ECDSAP256SHA256, ECDSAP384SHA384, RSASHA256
-from signerd.dnssec.ds import DELETE_CDS, make_ds_set
+from signerd.dnssec.announcement import Announcement
+from signerd.dnssec.ds import DELETE_CDNSKEY, DELETE_CDS, make_ds_set
 from signerd.dnssec.key import DnsKey, clashes
 from signerd.dnssec.rrsig import make_signer
 from signerd.signer import zone_key_store
 from signerd.signer.signing_keys import encode_private_key, generate_private_key, read_public_half
-from signerd.signer.zone_key_store import KeyUnusable
+from signerd.signer.zone_key_store import OUTGOING, KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys
 from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNotUsable, Sealed, StatementRefused, UnwrapFailed
@@ -341,3 +343,60 @@ def test_the_ksk_signs_the_removal_of_its_ds_only_for_a_zone_that_asks_for_it(ke
     assert (leaving.key_set.announced, leaving.key_set.asks_removal) == ((), True)
     assert make_signer(leaving.signing_keys[0], ZONE, NOW)(removal, NOW + 86400)
     assert [key.dnskey for key in leaving.signing_keys] == [key.dnskey for key in keys.signing_keys]
+
+
+def make_version(*dnskeys: DnsKey, cdnskeys: tuple[bytes, ...] = ()) -> Zone:
+    """Give what a version has at its apex about keys."""
+    sets = {DNSKEY: tuple(key.rdata for key in dnskeys), CDNSKEY: cdnskeys}
+    return Zone(
+        ZONE, {ZONE: {kind: RRset(ZONE, kind, 3600, rdatas) for kind, rdatas in sets.items() if rdatas}}
+    )
+
+
+def choose_another(key_world: KeyWorld, name: str) -> DnsKey:
+    """Give a zone another KSK beside those that it has, as its owner does."""
+    table = zone_signing_keys
+    with key_world.world.engine.begin() as connection:
+        connection.execute(update(table).where(table.c.role == "ksk").values(state=OUTGOING))
+    key_world.store.store_kms_key(ZONE, "ksk", make_key(key_world, name))
+    (chosen,) = key_world.store.load(ZONE).key_set.announced
+    return chosen
+
+
+@pytest.mark.parametrize("announcement", [Announcement.AS_BEFORE, Announcement.CURRENT])
+def test_a_key_that_is_not_in_service_is_not_announced_whatever_is_asked_for(
+    key_world: KeyWorld, announcement: Announcement
+) -> None:
+    (first,) = key_world.store.ensure(ZONE, P256, None).key_set.ksks
+    unsigned = key_world.store.load(ZONE, announcement, make_version())
+    assert (unsigned.key_set.announced, unsigned.key_set.asks_removal) == ((), False)
+    version = make_version(first, cdnskeys=(first.rdata,))
+    choose_another(key_world, "next")
+    assert key_world.store.load(ZONE, announcement, version).key_set.announced == (first,)
+
+
+def test_the_key_announced_is_the_one_of_before_until_it_is_the_current_one(key_world: KeyWorld) -> None:
+    (first,) = key_world.store.ensure(ZONE, P256, None).key_set.ksks
+    second, third = choose_another(key_world, "second"), choose_another(key_world, "third")
+    version = make_version(first, second, third, cdnskeys=(first.rdata,))
+    announced = {
+        announcement: key_world.store.load(ZONE, announcement, version).key_set.announced
+        for announcement in Announcement
+    }
+    assert announced == {
+        Announcement.AS_BEFORE: (first,),
+        Announcement.CURRENT: (third,),
+        Announcement.REMOVAL: (),
+    }
+
+
+@pytest.mark.parametrize("cdnskeys", [(), (DELETE_CDNSKEY,)])
+def test_nothing_is_announced_while_no_key_was_announced_before(
+    key_world: KeyWorld, cdnskeys: tuple[bytes, ...]
+) -> None:
+    (key,) = key_world.store.ensure(ZONE, P256, None).key_set.ksks
+    version = make_version(key, cdnskeys=cdnskeys)
+    key_set = key_world.store.load(ZONE, Announcement.AS_BEFORE, version).key_set
+    assert (key_set.announced, key_set.asks_removal) == ((), False)
+    assert key_world.store.load(ZONE, Announcement.REMOVAL, version).key_set.asks_removal
+    assert key_world.store.load(ZONE, Announcement.AS_BEFORE, None).key_set.announced == ()

@@ -1,4 +1,4 @@
-"""From when CDS and CDNSKEY of a zone of the API ask for the DS of a key chosen last, and who is woken then."""
+"""From when CDS and CDNSKEY of a zone of the API ask for the DS of a new key, and who is woken then."""
 
 from collections.abc import Sequence
 
@@ -55,8 +55,7 @@ class World:
         assert setting is not None
         return setting
 
-    @property
-    def announcement(self) -> Announcement:
+    def find_announcement(self) -> Announcement:
         return self.management.find_announcement(self.zone.text)
 
     def sign(self, wait: int = HOUR) -> int:
@@ -77,12 +76,12 @@ def world(deployment: Deployment) -> World:
 
 
 def test_the_key_is_announced_from_when_its_ds_may_be_at_the_parent(world: World) -> None:
-    assert world.announcement is Announcement.AS_BEFORE, "no version has the key"
+    assert world.find_announcement() is Announcement.AS_BEFORE, "no version has the key"
     moment = world.sign()
     world.deployment.clock.seconds = moment - 1
-    assert world.announcement is Announcement.AS_BEFORE
+    assert world.find_announcement() is Announcement.AS_BEFORE
     world.deployment.clock.seconds = moment
-    assert world.announcement is Announcement.CURRENT
+    assert world.find_announcement() is Announcement.CURRENT
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])
@@ -120,7 +119,7 @@ def test_a_publication_that_takes_longer_than_the_wait_has_the_zone_woken_again(
     world.deployment.clock.seconds = moment
     world.probe()
     world.management.delay_ds(world.zone.text, moment + 20)
-    assert world.announcement is Announcement.AS_BEFORE
+    assert world.find_announcement() is Announcement.AS_BEFORE
     assert world.setting.next_probe_at == moment + 20
     world.changed.clear()
     world.deployment.clock.seconds = moment + 20
@@ -140,8 +139,8 @@ def test_a_probe_on_command_does_not_keep_the_zone_from_being_woken(world: World
 def test_a_zone_that_is_turned_off_asks_for_the_removal_whatever_the_time(world: World) -> None:
     moment = world.sign()
     world.management.disable(world.zone, NOBODY)
-    assert world.announcement is Announcement.REMOVAL
+    assert world.find_announcement() is Announcement.REMOVAL
     world.management.enable(world.zone, world.wish, NOBODY)
-    assert world.announcement is Announcement.AS_BEFORE
+    assert world.find_announcement() is Announcement.AS_BEFORE
     assert world.setting.ds_not_before == moment
     assert world.management.find_announcement("unknown.example") is Announcement.REMOVAL
