@@ -94,7 +94,7 @@ class ZoneKeys:
 
         What may be at the parent is neither joined by a key that a cache lacks nor dropped for it.
         """
-        before = set() if published is None else _list_apex(published, rt.CDNSKEY)
+        before = _list_apex(published, rt.CDNSKEY)
         announced = tuple(key for key in self.key_set.ksks if key.rdata in before)
         return replace(self, key_set=replace(self.key_set, announced=announced))
 
@@ -139,7 +139,7 @@ class ZoneKeyStore:
             keys = known[1]
         if announcement is Announcement.REMOVAL:
             return keys.ask_removal()
-        in_service = set() if published is None else _list_apex(published, rt.DNSKEY)
+        in_service = _list_apex(published, rt.DNSKEY)
         is_spread = published is None or all(key.rdata in in_service for key in keys.key_set.announced)
         if announcement is Announcement.CURRENT and is_spread:
             return keys
@@ -434,9 +434,9 @@ def _describe(rows: Sequence[Row[tuple[object, ...]]]) -> tuple[tuple[str, str],
     return tuple((str(row.id), f"{row.role} {row.state}") for row in rows)
 
 
-def _list_apex(zone: Zone, rdatatype: int) -> set[bytes]:
-    rrset = zone.names[zone.origin].get(rdatatype)
-    return set() if rrset is None else set(rrset.rdatas)
+def _list_apex(zone: Zone | None, rdatatype: int) -> frozenset[bytes]:
+    rrset = None if zone is None else zone.names[zone.origin].get(rdatatype)
+    return frozenset[bytes]() if rrset is None else frozenset(rrset.rdatas)
 
 
 def warn_of_csk(zone: Name) -> None:
