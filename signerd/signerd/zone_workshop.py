@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -461,6 +462,27 @@ class _Signer:
     ) -> SignedVersion:
         """Sign a version, keeping every signature of the previous one that is still good."""
         keys = self._workshop.get_keys(self._entry, self._policy, previous)
+        try:
+            return self._sign(unsigned, previous, serial, keys, progress)
+        except SigningImpossible as error:
+            # A KSK that cannot sign now has signed ahead what is said already: data need not wait for it.
+            before = keys.announce_as(previous)
+            is_of_api = self._entry.source is Source.API
+            if not is_of_api or keys.key_set.asks_removal or before.key_set == keys.key_set:
+                raise
+            version = self._sign(unsigned, previous, serial, before, progress)
+            if previous is not None and _differs_by_serial_only(version.zone, previous):
+                raise
+            return replace(version, problem=version.problem or str(error))
+
+    def _sign(
+        self,
+        unsigned: Zone,
+        previous: Zone | None,
+        serial: Serial,
+        keys: ZoneKeys,
+        progress: Callable[[int, int], None],
+    ) -> SignedVersion:
         policy = self._resolve(unsigned, keys, serial)
         now = self._workshop.read_signing_time()
         state = self._find_state(previous, keys, policy)
