@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select
 
 from signerd_kms import key_rows
 from signerd_kms.attribution import Attribution
@@ -124,6 +124,17 @@ def use_up_approval(connection: Connection, scope: Scope, approval: ExportApprov
     )
     if done.rowcount != 1:
         raise ExportNotApproved(f"the approval to export key {approval.identity} was used already")
+
+
+def void_approvals(connection: Connection, actor: str) -> int:
+    """Take away all approvals that a person has or gave, who is no more; give how many.
+
+    Args:
+        connection: Inside the transaction that ends the person.
+        actor: Who, such as `user:<subject>`.
+    """
+    of_them = or_(export_approvals.c.actor == actor, export_approvals.c.approved_by == actor)
+    return connection.execute(delete(export_approvals).where(of_them)).rowcount
 
 
 def _of(key: Key) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

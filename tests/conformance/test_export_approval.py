@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from api_server import serve
 from deployment import Deployment
@@ -15,6 +16,8 @@ from signerd.api.application import ApiOptions, make_application
 from signerd.api.client_address import ClientAddresses
 from signerd.api.kms_backend import KmsBackend
 from signerd.platform.membership import Role
+from signerd.platform.tables import audit_entries
+from signerd_kms.schema import export_approvals
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class People:
     exporter: Api
     exporter_is: Member
     approver: Api
+    approver_is: Member
     key: Json
     told: list[tuple[str, str]]
 
@@ -70,6 +74,7 @@ async def people(deployment: Deployment) -> AsyncGenerator[People]:
             platform.admin.as_token(exporter.token),
             exporter,
             platform.admin.as_token(approver.token),
+            approver,
             key,
             told,
         )
@@ -113,6 +118,26 @@ async def test_an_approval_ends(people: People) -> None:
     await people.approve(expiresInSeconds=60)
     people.platform.deployment.clock.seconds += 60
     await people.export(403)
+
+
+@pytest.mark.parametrize("who", ["approver", "exporter"])
+async def test_an_approval_ends_with_the_user_who_gave_or_has_it(people: People, who: str) -> None:
+    await people.approve()
+    subjects = {"approver": people.approver_is.subject, "exporter": people.exporter_is.subject}
+    await people.platform.admin.delete(f"/v1/users/{subjects[who]}")
+    if who == "approver":
+        assert (await people.export(403))["code"] == "kms.export_not_approved"
+    with people.platform.deployment.engine.connect() as connection:
+        assert connection.execute(select(export_approvals)).all() == []
+        entries = select(audit_entries).where(audit_entries.c.action == "user.delete")
+        (entry,) = connection.execute(entries).all()
+    assert b'"exportApprovals":1' in entry.record
+
+
+async def test_an_approval_of_others_stays_when_a_user_goes(people: People) -> None:
+    await people.approve()
+    await people.platform.admin.delete(f"/v1/users/{people.platform.add_member('third').subject}")
+    assert (await people.export())["keyMaterial"]
 
 
 async def test_nobody_approves_for_themselves_and_the_right_is_one_of_its_own(people: People) -> None:

@@ -24,10 +24,12 @@ from signerd.platform.iam_tables import (
 from signerd.platform.membership import list_memberships_of, remove_membership
 from signerd.platform.organisation import NOUN as ORGANISATION
 from signerd.platform.organisation import get_organisation
+from signerd.platform.principal import PrincipalKind
 from signerd.platform.region import NOUN as REGION
 from signerd.platform.region import get_region
 from signerd.platform.tables import organisation_gates, organisations, region_zones, regions, tokens
 from signerd.platform.user import get_user
+from signerd_kms.export_approval import void_approvals
 
 CountHeld = Callable[[Connection, str], int]
 """Counts the keys, secrets and zones of an organisation, or the keys and secrets of a region."""
@@ -104,7 +106,7 @@ def delete_region(change: Change, identity: str, home: str, count_held: CountHel
 
 
 def delete_user(change: Change, subject: str, *, caller: str) -> None:
-    """Delete a user, with memberships and tokens. What they made stays.
+    """Delete a user, with memberships, tokens, and approvals of exports by or for them. What they made stays.
 
     Args:
         change: The write.
@@ -129,4 +131,6 @@ def delete_user(change: Change, subject: str, *, caller: str) -> None:
         remove_membership(change, membership.organisation, membership.identity)
     change.connection.execute(delete(tokens).where(tokens.c.user_subject == subject))
     change.connection.execute(delete(users).where(users.c.subject == subject))
-    change.record("user.delete", None, "user", subject, details={"name": user.name})
+    voided = void_approvals(change.connection, f"{PrincipalKind.USER.value}:{subject}")
+    details: dict[str, str | int] = {"name": user.name, "exportApprovals": voided}
+    change.record("user.delete", None, "user", subject, details=details)
