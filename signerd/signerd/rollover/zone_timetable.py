@@ -430,7 +430,7 @@ class ZoneTimetable:
             served = self._watch.look(published, _name_dnskeys(memory.keys), must_be_exact=True).served
             unknown = [key for key in unknown if key.name not in served.published | served.signing]
         for key in unknown:
-            keys.forget(key)
+            keys.forget(self.entry.name, key)
             logger.info("zone %s: the key %s is given up", self.entry.text, key.name)
         if is_made or unknown:
             memory.keys = keys.list_keys(self.entry.name)

@@ -79,6 +79,7 @@ class TimetableKeys:
         self._kms = kms
         self._lock = threading.Lock()
         self._loaded: dict[Name, tuple[object, ZoneKeys]] = {}
+        self._drops = 0  # so that what is being loaded while something is dropped is not kept
 
     def list_keys(self, zone: Name) -> Sequence[StoredKey]:
         """List the keys that a zone has, oldest first."""
@@ -173,13 +174,20 @@ class TimetableKeys:
         dnskey = self._store.read_newest_version(key)
         return any(clashes(dnskey, other) for other in others)
 
-    def forget(self, key: StoredKey) -> None:
-        """Give a key up: a ZSK is destroyed; a key of the KMS stays there and is only not used any more."""
+    def forget(self, zone: Name, key: StoredKey) -> None:
+        """Give a key up: a ZSK is destroyed; a key of the KMS stays there and is only not used any more.
+
+        The other keys of the zone are loaded again when they are needed.
+        """
         table = zone_signing_keys
         with self._engine.begin() as connection:
             connection.execute(
                 update(table).where(table.c.id == key.identity).values(state=RETIRED, wrapped=None)
             )
+        self._store.forget_zone_loaded(zone)
+        with self._lock:
+            self._loaded.pop(zone, None)
+            self._drops += 1
 
     def find_usable(self, zone: Name) -> frozenset[str]:
         """Give the names of the keys that exist and can sign.
@@ -219,12 +227,13 @@ class TimetableKeys:
         """
         looks = wanted, tuple(trusted)
         with self._lock:
-            known = self._loaded.get(zone)
+            known, drops = self._loaded.get(zone), self._drops
         if known is not None and known[0] == looks:
             return known[1]
         keys = self._load(zone, wanted, trusted)
         with self._lock:
-            self._loaded[zone] = looks, keys
+            if drops == self._drops:  # else they may be among what was dropped meanwhile
+                self._loaded[zone] = looks, keys
         return keys
 
     def _load(self, zone: Name, wanted: Arrangement, trusted: Sequence[str]) -> ZoneKeys:
@@ -263,6 +272,7 @@ class TimetableKeys:
         """Drop all keys from memory, as sealing asks for."""
         with self._lock:
             self._loaded.clear()
+            self._drops += 1
 
 
 def _find_key_type(algorithm: int, preferred: KeyType) -> KeyType:

@@ -179,6 +179,12 @@ class ZoneKeyStore:
             self._loaded.clear()
             self._chosen.clear()
 
+    def forget_zone_loaded(self, zone: Name) -> None:
+        """Drop the keys of a zone from memory: one of them is given up, which is destroyed there too."""
+        with self._lock:
+            self._loaded.pop(zone, None)
+            self._chosen.pop(zone, None)
+
     def _load_or_make(self, zone: Name, key_type: KeyType, kms_key: str | None, *, is_csk: bool) -> ZoneKeys:
         rows = self.read_rows(zone)
         ksk_rows = [row for row in rows if row.role in POINTED_TO]

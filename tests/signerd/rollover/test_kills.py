@@ -51,7 +51,7 @@ def describe_making(_keys: object, _zone: object, name: str, *_: object) -> str:
     return f"make {name}"
 
 
-def describe_forgetting(_keys: object, key: StoredKey) -> str:
+def describe_forgetting(_keys: object, _zone: object, key: StoredKey) -> str:
     return f"forget {key.name}"
 
 

@@ -200,7 +200,7 @@ def test_a_crash_before_an_old_key_is_given_up_does_not_keep_it(
 ) -> None:
     world = settled
 
-    def crash(self: TimetableKeys, key: object) -> None:
+    def crash(self: TimetableKeys, zone: object, key: object) -> None:
         raise Killed
 
     start(world, RolloverKind.ZSK)

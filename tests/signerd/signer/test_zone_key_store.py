@@ -1,4 +1,6 @@
+import gc
 import sqlite3
+import weakref
 from contextlib import closing
 
 import dns.dnssec
@@ -23,10 +25,16 @@ from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import DELETE_CDNSKEY, DELETE_CDS, make_ds_set
 from signerd.dnssec.key import DnsKey, clashes
 from signerd.dnssec.rrsig import make_signer
+from signerd.rollover.beginning import begin, name_keys
 from signerd.signer import zone_key_store
+from signerd.signer.served_keys import ServedKeys
 from signerd.signer.signing_keys import encode_private_key, generate_private_key, read_public_half
+from signerd.signer.timetable_keys import KskSource, TimetableKeys
 from signerd.signer.zone_key_store import OUTGOING, KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys
+from signerd.timetable.arrangement import arrange
+from signerd.timetable.policy import TimetablePolicy
+from signerd.timetable.state import KeyRole
 from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNotUsable, Sealed, StatementRefused, UnwrapFailed
 from signerd_kms.key import Key, KeyType
@@ -332,6 +340,31 @@ def test_forgotten_keys_are_loaded_again_unless_the_kms_is_sealed(key_world: Key
     key_world.store.forget_loaded()
     with pytest.raises(Sealed):
         key_world.store.ensure(ZONE, P256, None)
+
+
+def test_a_zsk_that_is_given_up_is_held_in_memory_no_more(key_world: KeyWorld) -> None:
+    store = key_world.store
+    timetable_keys = TimetableKeys(store, key_world.world.engine, key_world.kms)
+    stored = timetable_keys.make_first(ZONE, KskSource(P256), is_csk=False)
+    timetable_keys.name_keys(name_keys(stored))
+    policy = TimetablePolicy()
+    nothing_served = ServedKeys(frozenset(), frozenset(), frozenset(), None, 0, 0)
+    wanted = arrange(begin(stored, nothing_served, policy, NOW), policy)
+    held = [
+        weakref.ref(keys.signing_keys[-1])
+        for keys in (
+            store.ensure(ZONE, P256, None),
+            store.load(ZONE),
+            timetable_keys.load(ZONE, wanted, ["ksk-1"]),
+        )
+    ]
+    (zsk,) = (key for key in timetable_keys.list_keys(ZONE) if key.role is KeyRole.ZSK)
+    signers = [signer() for signer in held]
+    assert [signer is not None and signer.dnskey for signer in signers] == [zsk.dnskey] * 3
+    del signers
+    timetable_keys.forget(ZONE, zsk)
+    gc.collect()
+    assert [signer() for signer in held] == [None] * 3
 
 
 def test_the_ksk_signs_the_removal_of_its_ds_only_for_a_zone_that_asks_for_it(key_world: KeyWorld) -> None:
