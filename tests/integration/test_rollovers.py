@@ -201,8 +201,8 @@ def die_once(zone, place):
         killed_at.write_text("".join(line + chr(10) for line in [*known, place]))
         os.kill(os.getpid(), signal.SIGKILL)
 
-def write_and_die(engine, zone, record, now):
-    write(engine, zone, record, now)  # what follows from it is not done yet
+def write_and_die(engine, zone, record, now, *identity):
+    write(engine, zone, record, now, *identity)  # what follows from it is not done yet
     traces = [(key.name, *(str(getattr(key, name).presence) for name in ("dnskey", "data", "ds")))
               for key in record.state.keys]
     die_once(zone, f"{[rollover.number for rollover in record.state.rollovers]} {traces}")

@@ -200,6 +200,7 @@ class PipelineWorld:
         """
         self._is_of_api = is_of_api
         self._kms_key: str | None = None
+        self.identity = "zone-1"  # of the zone in the database, if it is of the API; as of the next restart
         shutil.copytree(_make_template(), folder, dirs_exist_ok=True)
         self.config = _write_config(folder, policy)
         self.clock = FakeClock()
@@ -230,7 +231,7 @@ class PipelineWorld:
         )
         entry = ZoneEntry(ORIGIN, self.file, kms_key=self._kms_key)
         if self._is_of_api:
-            entry = ZoneEntry(ORIGIN, None, source=Source.API, identity="zone-1")
+            entry = ZoneEntry(ORIGIN, None, source=Source.API, identity=self.identity)
         self.pipeline = ZonePipeline(
             entry,
             Publication(self.directory, self._limits, FaultyFiles(lambda: self.faults.strike())),

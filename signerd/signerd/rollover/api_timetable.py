@@ -13,7 +13,7 @@ from signerd.dns import rdatatype as rt
 from signerd.dns.zone import Zone
 from signerd.rollover.beginning import begin
 from signerd.rollover.timetable_policy import keep_as_it_is, make_timetable_policy
-from signerd.rollover.timetable_record import delete_record, has_record
+from signerd.rollover.timetable_record import TimetableRecord, change_record, delete_record, has_record
 from signerd.rollover.zone_timetable import Memory, StepReport, TimetableParts, ZoneTimetable
 from signerd.signer.served_keys import ServedKeys
 from signerd.signer.timetable_keys import StoredKey, TimetableKeys
@@ -74,7 +74,7 @@ class ApiZoneTimetable(ZoneTimetable):
     def _find_record(self) -> Memory | None:
         """Read the record, if there is one; a step begins it."""
         keys = self._parts.open_keys()
-        is_there = has_record(self._parts.open_engine(), self.entry.name)
+        is_there = has_record(self._parts.open_engine(), self.entry.name, self._identity)
         return self._open(keys, None) if is_there else None
 
     def _step(self, published: Zone | None) -> StepReport | None:
@@ -85,6 +85,8 @@ class ApiZoneTimetable(ZoneTimetable):
             self._end()
             return None
         self._is_unsigned = False
+        if self._memory is not None and self._find_lost_record():
+            return None
         stored = keys.list_keys(self.entry.name)
         if len(_list_algorithms(stored)) != 1:
             return None  # none, or one algorithm in place of another: nothing else changes meanwhile
@@ -92,11 +94,25 @@ class ApiZoneTimetable(ZoneTimetable):
             self._memory.keys = stored
         return super()._step(published)
 
+    def _find_lost_record(self) -> bool:
+        """Say if the record went with the zone; what another of the name does is no affair of this one."""
+        if has_record(self._parts.open_engine(), self.entry.name, self._identity):
+            return False
+        self._memory = self._plan = None
+        return True
+
+    def _write(self, memory: Memory, record: TimetableRecord) -> None:
+        engine, now = self._parts.open_engine(), self._parts.clock.now()
+        if not change_record(engine, self.entry.name, record, now, self.entry.identity):
+            self._memory = self._plan = None
+            raise SigningImpossible(f"zone {self.entry.text} was deleted")
+        memory.record, memory.stored = record, record.state
+
     def _end(self) -> None:
         """Forget the timetable of a zone that is not signed: it begins anew with the first signed version."""
         engine = self._parts.open_engine()
-        if has_record(engine, self.entry.name):
-            delete_record(engine, self.entry.name)
+        if has_record(engine, self.entry.name, self._identity):
+            delete_record(engine, self.entry.name, self._identity)
         self._memory = self._plan = None
         self._is_unsigned = True
 

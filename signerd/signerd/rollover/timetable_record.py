@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import ColumnElement, Engine, delete, insert, select, update
 
 from signerd.delegation.parent_view import ParentView
 from signerd.delegation.view_record import read_view, write_view
@@ -28,45 +28,69 @@ class TimetableRecord:
     probed_at: int | None = None
 
 
-def read_record(engine: Engine, zone: Name) -> TimetableRecord | None:
+def read_record(engine: Engine, zone: Name, identity: str | None = None) -> TimetableRecord | None:
     """Read the record of a zone; None if there is none.
+
+    Args:
+        engine: The database.
+        zone: The apex.
+        identity: Of the zone, if it is one of the API: the record of another of its name is none.
 
     Raises:
         BadStateRecord: It cannot be read.
     """
-    table = zone_timetables
+    query = select(zone_timetables).where(*_of(zone, identity))
     with connect_to_read(engine) as connection:
-        row = connection.execute(select(table).where(table.c.zone == format_name(zone))).first()
+        row = connection.execute(query).first()
     if row is None:
         return None
     return TimetableRecord(read_state(row.state), read_view(row.parent), row.probed_at)
 
 
-def has_record(engine: Engine, zone: Name) -> bool:
-    """Say if a zone has a record."""
-    table = zone_timetables
+def has_record(engine: Engine, zone: Name, identity: str | None = None) -> bool:
+    """Say if a zone has a record; see `read_record`."""
     with connect_to_read(engine) as connection:
-        query = select(table.c.zone).where(table.c.zone == format_name(zone))
+        query = select(zone_timetables.c.zone).where(*_of(zone, identity))
         return connection.execute(query).first() is not None
 
 
-def delete_record(engine: Engine, zone: Name) -> None:
-    """Delete the record of a zone."""
-    table = zone_timetables
+def delete_record(engine: Engine, zone: Name, identity: str | None = None) -> None:
+    """Delete the record of a zone; see `read_record`."""
     with engine.begin() as connection:
-        connection.execute(delete(table).where(table.c.zone == format_name(zone)))
+        connection.execute(delete(zone_timetables).where(*_of(zone, identity)))
 
 
-def write_record(engine: Engine, zone: Name, record: TimetableRecord, now: int) -> None:
-    """Write the record of a zone, durably."""
-    table = zone_timetables
-    values = {
+def write_record(
+    engine: Engine, zone: Name, record: TimetableRecord, now: int, identity: str | None = None
+) -> None:
+    """Write the record of a zone, durably; in the place of that of another zone of the name."""
+    table, values = zone_timetables, _list_values(record, now)
+    with engine.begin() as connection:
+        changed = connection.execute(update(table).where(*_of(zone, identity)).values(**values))
+        if changed.rowcount == 0:
+            connection.execute(delete(table).where(*_of(zone, None)))
+            connection.execute(insert(table).values(zone=format_name(zone), identity=identity, **values))
+
+
+def change_record(engine: Engine, zone: Name, record: TimetableRecord, now: int, identity: str) -> bool:
+    """Write the record of a zone of the API, durably, if it has one; say if it has.
+
+    It goes in the transaction that deletes the zone, after which there must be none again.
+    """
+    change = update(zone_timetables).where(*_of(zone, identity)).values(**_list_values(record, now))
+    with engine.begin() as connection:
+        return connection.execute(change).rowcount == 1
+
+
+def _list_values(record: TimetableRecord, now: int) -> dict[str, str | int | None]:
+    return {
         "state": write_state(record.state),
         "parent": write_view(record.view),
         "probed_at": record.probed_at,
         "updated_at": now,
     }
-    with engine.begin() as connection:
-        changed = connection.execute(update(table).where(table.c.zone == format_name(zone)).values(**values))
-        if changed.rowcount == 0:
-            connection.execute(insert(table).values(zone=format_name(zone), **values))
+
+
+def _of(zone: Name, identity: str | None) -> list[ColumnElement[bool]]:
+    own = [] if identity is None else [zone_timetables.c.identity == identity]
+    return [zone_timetables.c.zone == format_name(zone), *own]

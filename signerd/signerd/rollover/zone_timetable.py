@@ -125,6 +125,7 @@ class ZoneTimetable:
         self.entry = entry
         self._options = policy
         self._parts = parts
+        self._identity = entry.identity or None  # only zones of the API have one
         self._lock = threading.RLock()
         self._watch = ServedWatch(parts.clock)
         self._memory: Memory | None = None
@@ -202,7 +203,7 @@ class ZoneTimetable:
             return self._memory
         engine, apex = self._parts.open_engine(), self.entry.name
         try:
-            record = read_record(engine, apex)
+            record = read_record(engine, apex, self._identity)
         except BadStateRecord as error:
             raise SigningImpossible(
                 f"the key timetable of zone {self.entry.text} cannot be read: {error}; put back the "
@@ -219,7 +220,7 @@ class ZoneTimetable:
             dnskeys = {key.dnskey: names[key.identity] for key in stored if key.identity in names}
             served = self._watch.look(published, dnskeys, must_be_exact=True).served
             record = TimetableRecord(self._begin(stored, served, now))
-            write_record(engine, apex, record, now)
+            write_record(engine, apex, record, now, self._identity)
         self._memory = Memory(record, record.state, stored)
         return self._memory
 

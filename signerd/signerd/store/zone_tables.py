@@ -38,6 +38,7 @@ zone_timetables = Table(
     Column("parent", Text, nullable=False),  # JSON object: answers, sightings, problem
     Column("probed_at", BigInteger),  # when the parent was asked last; seconds since 1970, UTC
     Column("updated_at", BigInteger, nullable=False),
+    Column("identity", Text),  # of the zone, if it is one of the API: another of its name is another zone
 )
 
 zone_events = Table(

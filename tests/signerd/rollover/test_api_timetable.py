@@ -1,6 +1,6 @@
 """Zones of the API, whose KSKs somebody else chooses."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -9,11 +9,12 @@ from sqlalchemy import update
 from pipeline_world import ORIGIN
 from rollover_world import RolloverWorld
 from signerd.dns import rdatatype as rt
-from signerd.rollover.timetable_record import has_record
+from signerd.rollover.timetable_record import has_record, read_record
 from signerd.signer.zone_key_store import OUTGOING, RETIRED
 from signerd.store.zone_tables import zone_signing_keys
 from signerd.timetable.commands import RolloverRefused
 from signerd.timetable.state import RolloverKind
+from signerd.zone_dnssec.settings import forget_zone
 from signerd_kms.attribution import Attribution
 from signerd_kms.key import KeyType
 
@@ -103,3 +104,43 @@ def test_the_timetable_of_a_zone_that_is_not_signed_begins_anew(world: RolloverW
     assert not has_record(engine, ORIGIN)
     assert world.timetable.is_at_rest(unsigned)
     assert not world.timetable.is_at_rest(world.pipelines.pipeline.state.published)
+
+
+def make_anew(world: RolloverWorld, step_meanwhile: Callable[[], None]) -> None:
+    """Delete the zone; sign another of its name before anything else of it was published."""
+    with world.pipelines.custody.engine.begin() as connection:
+        forget_zone(connection, "small.test")
+    world.store.ensure(ORIGIN, KeyType.ECDSA_P256, None)
+    step_meanwhile()
+    world.pipelines.identity = "zone-2"
+    world.restart()
+
+
+def test_a_later_zone_of_the_name_inherits_nothing_of_the_timetable(world: RolloverWorld) -> None:
+    world.rest()
+    (former,) = (dnskey for name, dnskey in world.list_stored() if name == "zsk-1")
+
+    def step_meanwhile() -> None:
+        world.pipelines.clock.pass_time(DAY)
+        world.step()  # for the former zone's last version, which is in service still
+
+    make_anew(world, step_meanwhile)
+    world.work()
+    assert world.outcome.problem is None
+    assert former not in [dnskey for _, dnskey in world.list_stored()]
+    world.run_until(lambda: "zsk-3" in world.list_served() and not world.list_rollovers())
+    assert world.list_served() == {"ksk-1", "zsk-3"}
+
+
+def test_the_timetable_of_a_deleted_zone_does_not_get_in_the_way_of_the_next(world: RolloverWorld) -> None:
+    world.rest()
+    former, published = world.timetable, world.pipelines.pipeline.state.published
+    make_anew(world, lambda: None)
+    world.work()
+    begun = read_record(world.pipelines.custody.engine, ORIGIN, "zone-2")
+    assert begun is not None
+    world.pipelines.clock.pass_time(DAY)
+    assert former.step(published) is None
+    assert read_record(world.pipelines.custody.engine, ORIGIN, "zone-2") == begun
+    assert read_record(world.pipelines.custody.engine, ORIGIN, "zone-1") is None
+    assert former.plan is None

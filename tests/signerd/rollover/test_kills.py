@@ -39,7 +39,7 @@ class Killer:
         return strike
 
 
-def describe_record(_engine: object, _zone: object, record: TimetableRecord, _now: int) -> str:
+def describe_record(_engine: object, _zone: object, record: TimetableRecord, *_: object) -> str:
     return "store " + write_state(replace(record.state, moment=None))
 
 
