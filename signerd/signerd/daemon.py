@@ -40,6 +40,7 @@ from signerd.platform_parts import make_admin_parts
 from signerd.progress import TerminalProgress
 from signerd.ready_key_care import ReadyKeyCare
 from signerd.rollover.care import RolloverCare, ServedZone
+from signerd.rollover.looked_after import LookedAfter
 from signerd.server_figures import FiguresSource
 from signerd.serving_lock import is_served
 from signerd.signal_desk import ServedVersion, SignalDesk
@@ -258,10 +259,7 @@ class Daemon:
         return None if keeper is None else keeper.state.published
 
     def _list_looked_after(self) -> Mapping[Name, ServedZone]:
-        return {
-            name: ServedZone(keeper.entry, keeper.state.published, keeper.state.next_due)
-            for name, keeper in self._fleet.keepers.items()
-        }
+        return LookedAfter(self._fleet.keepers)
 
     async def _announce_version(self, keeper: ZoneKeeper) -> None:
         self._rollover_care.wake(keeper.entry.name)

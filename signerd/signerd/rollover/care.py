@@ -13,6 +13,7 @@ from signerd.delegation.parent_probe import NoPublicParent, ParentNotFound
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
+from signerd.rollover.alarms import Alarms
 from signerd.rollover.key_plan import KeyPlan
 from signerd.rollover.probe_times import ProbeTimes
 from signerd.rollover.zone_timetable import StepReport
@@ -116,7 +117,7 @@ class RolloverCare:
             probe: Asks parents.
             clock: The clocks.
             times: How often parents are asked.
-            list_zones: Gives the zones that are served.
+            list_zones: Gives the zones that are served, without a look at each of them.
             sign_anew: Told the apex of a zone of which something else is to be published.
             listeners: Called in the event loop after each step.
         """
@@ -130,8 +131,9 @@ class RolloverCare:
         self._news = trio.Event()
         self._changed: set[Name] = set()
         self._demanded: set[Name] = set()  # also by what came while a step was being taken
-        self._wakes: dict[Name, int] = {}
-        self._probes: dict[Name, int] = {}
+        self._wakes = Alarms()
+        self._probes = Alarms()
+        self._all_looked_at: float | None = None  # by the monotonic clock
         self._asking: set[Name] = set()
         self._token: trio.lowlevel.TrioToken | None = None
         self._is_told = False
@@ -170,37 +172,49 @@ class RolloverCare:
     async def look(self) -> None:
         """Take the steps that are due: of the zone whose signatures are due first, first."""
         zones = self._list_zones()
-        self._forget_others(zones)
-        now = self._clock.now()
         changed, self._changed = self._changed, set()
         demanded, self._demanded = self._demanded, set()
-        due = [
-            (zone.next_due is None, zone.next_due or 0, name)
-            for name, zone in zones.items()
-            if name in demanded
-            or self._wakes.get(name, 0) <= now
-            or (name in changed and not self._desk.open(zone.entry).is_at_rest(zone.published))
-        ]
-        for _, _, name in sorted(due):
-            await self._step(zones[name])
+        if self._is_time_for_all():
+            for name in [name for name in self._wakes if name not in zones]:
+                self._forget(name)
+            demanded |= {name for name in zones if name not in self._wakes}
+        demanded.update(self._wakes.take_due(self._clock.now()))
+        demanded |= {name for name in changed if name in zones and self._is_awaited(zones[name])}
+        for name in sorted(demanded, key=lambda name: _find_rank(name, zones.get(name))):
+            if (zone := zones.get(name)) is None:
+                self._forget(name)
+            else:
+                await self._step(zone)
 
-    def _forget_others(self, zones: Mapping[Name, ServedZone]) -> None:
-        for name in self._wakes.keys() - zones.keys():
-            del self._wakes[name]
-            self._probes.pop(name, None)
-            self._desk.drop(name)
+    def _is_time_for_all(self) -> bool:
+        """Say if it is time to see which zones came and went; between that, only those with news are seen."""
+        now = self._clock.monotonic()
+        if self._all_looked_at is not None and now - self._all_looked_at < LONGEST_SLEEP_SECONDS:
+            return False
+        self._all_looked_at = now
+        return True
+
+    def _is_awaited(self, zone: ServedZone) -> bool:
+        """Say if a version of a zone gives reason for a step."""
+        is_known = zone.entry.name in self._wakes
+        return not is_known or not self._desk.open(zone.entry).is_at_rest(zone.published)
+
+    def _forget(self, name: Name) -> None:
+        self._wakes.discard(name)
+        self._probes.discard(name)
+        self._desk.drop(name)
 
     async def _step(self, zone: ServedZone) -> None:
         timetable = self._desk.open(zone.entry)
         report = await trio.to_thread.run_sync(timetable.step, zone.published)
         if report is None:
-            self._wakes[zone.entry.name] = self._clock.now() + timetable.retry_seconds
+            self._wakes.set(zone.entry.name, self._clock.now() + timetable.retry_seconds)
         else:
             self._take(report)
 
     def _take(self, report: StepReport) -> None:
         name = report.zone.name
-        self._wakes[name] = min(report.look_again_at, self._clock.now() + LONGEST_REST_SECONDS)
+        self._wakes.set(name, min(report.look_again_at, self._clock.now() + LONGEST_REST_SECONDS))
         self._plan_probe(name, report)
         if report.is_rearranged:
             self._sign_anew(name)
@@ -210,11 +224,10 @@ class RolloverCare:
 
     async def _rest(self) -> None:
         now = self._clock.now()
-        moments = [
-            *self._wakes.values(),
-            *(at for name, at in self._probes.items() if name not in self._asking),
-        ]
-        seconds = min([LONGEST_SLEEP_SECONDS, *(max(0.0, moment - now) for moment in moments)])
+        moments = [self._wakes.find_next(), self._probes.find_next()]
+        seconds = min(
+            [LONGEST_SLEEP_SECONDS, *(max(0.0, moment - now) for moment in moments if moment is not None)]
+        )
         with trio.move_on_after(max(0.05, seconds)):
             await self._news.wait()
 
@@ -226,17 +239,19 @@ class RolloverCare:
             return
         probed_at, is_found = timetable.find_probe()
         chance = random.random()  # noqa: S311  # spreads questions over time, nothing secret
-        self._probes[name] = self._times.find_next(
+        at = self._times.find_next(
             report.plan.outcome, probed_at, self._clock.now(), chance, is_found=is_found
         )
+        self._probes.set(name, at)
 
     def _begin_probes(self, nursery: trio.Nursery, limiter: trio.CapacityLimiter) -> None:
-        now = self._clock.now()
         zones = self._list_zones()
-        for name, at in self._probes.items():
-            if at <= now and name not in self._asking and name in zones:
+        for name in self._probes.take_due(self._clock.now()):
+            if (
+                name not in self._asking and (zone := zones.get(name)) is not None
+            ):  # else the end sets it anew
                 self._asking.add(name)
-                nursery.start_soon(self._ask, zones[name].entry, limiter)
+                nursery.start_soon(self._ask, zone.entry, limiter)
 
     async def _ask(self, entry: ZoneEntry, limiter: trio.CapacityLimiter) -> None:
         async with limiter:
@@ -250,9 +265,8 @@ class RolloverCare:
             timetable = self._desk.open(entry)
             is_new = await trio.to_thread.run_sync(timetable.take_in, answers, problem)
         self._asking.discard(entry.name)
-        self._probes[entry.name] = self._clock.now() + round(
-            self._times.interval
-        )  # the step may ask for less
+        # the step may ask for less
+        self._probes.set(entry.name, self._clock.now() + round(self._times.interval))
         plan = timetable.plan
         if is_new or plan is None or _awaits_parent(plan):
             self._demand(entry.name)
@@ -275,6 +289,12 @@ class RolloverCare:
             entry.text,
             problem,
         )
+
+
+def _find_rank(name: Name, zone: ServedZone | None) -> tuple[bool, int, Name]:
+    """Say in which order steps are taken: where signatures are due first, first."""
+    due = None if zone is None else zone.next_due
+    return due is None, due or 0, name
 
 
 def _awaits_parent(plan: KeyPlan) -> bool:

@@ -1,6 +1,7 @@
 """The tasks: which zone comes first, and when parents are asked."""
 
-from collections.abc import Callable, Sequence
+from collections import UserDict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -93,6 +94,20 @@ class FakeProbe:
         return [ServerAnswer("a", 0, frozenset())]
 
 
+class CountingZones(UserDict[Name, ServedZone]):
+    """Counts the looks at zones."""
+
+    looks = 0
+
+    def __getitem__(self, name: Name) -> ServedZone:
+        self.looks += 1
+        return super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[Name]:
+        self.looks += len(self)
+        return super().__iter__()
+
+
 class CareWorld:
     """Some zones; what is done for them."""
 
@@ -103,7 +118,7 @@ class CareWorld:
         self.steps: list[str] = []
         self.signed: list[Name] = []
         self.plans: list[KeyPlan] = []
-        self.zones: dict[Name, ServedZone] = {}
+        self.zones = CountingZones()
         for name in names:
             self.add(name)
         self.care = RolloverCare(
@@ -190,8 +205,64 @@ async def test_a_zone_that_is_served_no_more_is_dropped() -> None:
     world = CareWorld("one", "two")
     await world.care.look()
     del world.zones[parse_name("one.")]
+    world.clock.pass_time(30)
     await world.care.look()
     assert world.desk.dropped == [parse_name("one.")]
+    world.clock.pass_time(DAY)
+    await world.care.look()
+    assert world.desk.dropped == [parse_name("one.")], "nothing of it is due any more"
+
+
+async def test_a_zone_that_is_gone_when_its_time_comes_is_dropped() -> None:
+    world = CareWorld("one", "two")
+    await world.care.look()
+    del world.zones[parse_name("one.")]
+    world.care.wake(parse_name("one."))
+    world.care.wake_all()
+    await world.care.look()
+    assert world.steps == ["one", "two", "two"]
+    world.clock.pass_time(DAY)
+    await world.care.look()
+    assert world.desk.dropped == [parse_name("one.")]
+
+
+async def test_a_new_zone_is_looked_at_when_it_is_published_and_also_if_it_is_not() -> None:
+    world = CareWorld("one")
+    await world.care.look()
+    world.add("published").rests = True
+    world.add("waiting")
+    world.care.wake(parse_name("published."))
+    await world.care.look()
+    assert world.steps == ["one", "published"]
+    world.clock.pass_time(30)
+    await world.care.look()
+    assert world.steps == ["one", "published", "waiting"]
+
+
+async def test_a_publication_costs_a_look_at_one_zone_and_not_at_all() -> None:
+    world = CareWorld(*(f"zone-{number}" for number in range(1000)))
+    for timetable in world.desk.timetables.values():
+        timetable.has_parent = False
+    await world.care.look()
+    world.steps.clear()
+    world.zones.looks = 0
+    world.care.wake(parse_name("zone-7."))
+    await world.care.look()
+    assert world.steps == ["zone-7"]
+    assert world.zones.looks < 10
+
+
+async def test_zones_that_changed_or_are_due_are_taken_by_their_signatures() -> None:
+    world = CareWorld()
+    for name, due in (("late", 300), ("soon", 100), ("next", 200)):
+        world.add(name, due)
+    await world.care.look()
+    world.steps.clear()
+    world.clock.pass_time(20)
+    for name in ("late", "next", "soon"):
+        world.care.wake(parse_name(f"{name}."))
+    await world.care.look()
+    assert world.steps == ["soon", "next", "late"]
 
 
 async def run_until(world: CareWorld, condition: Callable[[], bool]) -> None:
