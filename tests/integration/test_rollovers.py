@@ -12,6 +12,7 @@ from typing import cast
 
 import dns.message
 import dns.rdatatype
+import pytest
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
 from daemon_process import DaemonProcess, run_daemon
@@ -218,6 +219,7 @@ run(load_config(config))
 """A script for a server that is killed once after each thing that a change of the algorithm stores."""
 
 
+@pytest.mark.long
 def test_keys_of_each_kind_change_without_one_answer_that_fails(tmp_path: Path) -> None:
     """And the server is killed at each step of one of them."""
     labels = list(BEFORE)

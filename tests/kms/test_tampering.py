@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from kms_world import World
-from signerd_kms import key_life, key_material
+from signerd_kms import key_material
 from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import RootKeyWrong, UnwrapFailed
 from signerd_kms.key import Key, KeyType, Scope
@@ -145,9 +145,9 @@ def test_no_private_key_is_in_the_files_the_log_or_the_events(
         made.append(bytes(bytearray(octets)))
         return octets
 
-    monkeypatch.setattr(key_life, "generate_material", remember)
     caplog.set_level(logging.DEBUG)
     kms = world.open()
+    monkeypatch.setattr(kms.ready_keys, "_generate", remember)
     key = kms.create_key(world.scope, "a", KeyType.ECDSA_P256, by=NOBODY)
     rsa = kms.create_key(world.scope, "b", KeyType.RSA_2048, by=NOBODY)
     zsk = os.urandom(32)
