@@ -71,25 +71,24 @@ class ApiZones:
         return entries, notices
 
     def _list_known(self) -> Mapping[Name, str]:
+        if (found := self._read_known()) is not None:
+            self._known = found
+        return self._known
+
+    def _read_known(self) -> dict[Name, str] | None:
         try:
             with self._holder.custody.store.read() as connection:
                 zones = list_every_zone(connection)
         except CustodyUnavailable:
-            return self._known
+            return None
         except KmsError as error:
             logger.error("the zones of the API cannot be listed: %s", error)
-            return self._known
-        self._known = {parse_apex(name): identity for identity, name in zones}
-        return self._known
+            return None
+        return {parse_apex(name): identity for identity, name in zones}
 
     def can_be_listed(self) -> bool:
         """Say if the database says which zones of the API there are."""
-        try:
-            with self._holder.custody.store.read() as connection:
-                list_every_zone(connection)
-        except (CustodyUnavailable, KmsError):
-            return False
-        return True
+        return self._read_known() is not None
 
     def is_known(self, name: Name) -> bool:
         """Say if a name is one of a zone of the API, in service or just deleted."""

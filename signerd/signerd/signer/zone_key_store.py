@@ -25,10 +25,11 @@ from signerd.signer.signing_keys import (
     read_private_key,
     read_public_half,
 )
+from signerd.signer.zone_kms_key import VIA, NoUsableZoneKey, provide_zone_key
 from signerd.store.engine import connect_to_read
 from signerd.store.zone_tables import zone_signing_keys
 from signerd_kms.attribution import Attribution
-from signerd_kms.errors import KeyNameTaken, KeyUnknown
+from signerd_kms.errors import KeyUnknown
 from signerd_kms.identity import new_identity
 from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyType, Scope
 from signerd_kms.kms import Kms
@@ -38,14 +39,13 @@ logger = logging.getLogger(__name__)
 
 KSK_FLAGS = 257
 ZSK_FLAGS = 256
-BY = Attribution(None, via="dns-dnssec")  # in the KMS's audit entries: a background job
+BY = Attribution(None, via=VIA)  # in the KMS's audit entries: a background job
 ZSK_PURPOSE = "dnssec-zsk"
 ACTIVE = "active"
 RETIRED = "retired"
 OUTGOING = "outgoing"  # of a KSK: signs until the parent points to it no more, but asks for no DS
 POINTED_TO = ("ksk", "csk")  # roles of keys in the KMS, which the parent's DS is for
 SIGNING_DATA = ("zsk", "csk")
-_MOST_NAMES = 1000  # of unusable keys that block `DNSSEC <zone>`; beyond, something else is wrong
 _MOST_TRIES = 100  # at a key tag that is free: each fails with a probability below one in a thousand
 
 
@@ -312,18 +312,10 @@ class ZoneKeyStore:
         Raises:
             KeyUnusable: A great many are.
         """
-        base = f"DNSSEC {_format_zone(zone)}"
-        for number in range(1, _MOST_NAMES):
-            name = base if number == 1 else f"{base} {number}"
-            key = self._kms.find_key(self._scope, name)
-            if key is None:
-                try:
-                    key = self._kms.create_key(self._scope, name, key_type, by=BY)
-                except KeyNameTaken:  # names are unique by slug too, which `a.b` and `a-b` share
-                    continue
-            if key.status is KeyStatus.ACTIVE and key.key_type is key_type and is_free(key):
-                return key
-        raise KeyUnusable(f"{_MOST_NAMES} unusable KMS keys are named {base!r}")
+        try:
+            return provide_zone_key(self._kms, self._scope, _format_zone(zone), key_type, BY, is_free)
+        except NoUsableZoneKey as error:
+            raise KeyUnusable(str(error)) from error
 
     def _make_kms_signer(
         self, zone: Name, dnskey: DnsKey, row: Row[tuple[object, ...]], scope: Scope

@@ -2,17 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from signerd.dnssec.algorithm import KEY_TYPE_ALGORITHMS
+from signerd.signer.zone_kms_key import VIA, NoUsableZoneKey, provide_zone_key
 from signerd.zone_dnssec.errors import DnssecKeyRefused
 from signerd_kms.attribution import Attribution
-from signerd_kms.errors import KeyNameTaken
 from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyType, Scope
 from signerd_kms.kms import Kms
-
-VIA: Final = "dns-dnssec"
-_MOST_NAMES: Final = 1000  # of unusable keys that block `DNSSEC <zone>`; beyond, something else is wrong
 
 KeyRight = Callable[[Key], None]
 """Checks that the caller may sign with a key; raises what the API makes of it."""
@@ -65,15 +61,7 @@ def provide_key(kms: Kms, scope: Scope, zone: str, by: Attribution) -> Key:
         DnssecKeyRefused: Too many unusable keys have the name.
         Sealed: The KMS makes no keys now.
     """
-    base = f"DNSSEC {zone}"
-    for number in range(1, _MOST_NAMES):
-        name = base if number == 1 else f"{base} {number}"
-        key = kms.find_key(scope, name)
-        if key is None:
-            try:
-                return kms.create_key(scope, name, KeyType.ECDSA_P256, by=replace(by, via=VIA))
-            except KeyNameTaken:  # names are unique by slug too, which `a.b` and `a-b` share
-                key = kms.find_key(scope, name)  # or another call made it in between
-        if key is not None and key.status is KeyStatus.ACTIVE and key.key_type is KeyType.ECDSA_P256:
-            return key
-    raise DnssecKeyRefused(f"{_MOST_NAMES} unusable KMS keys are named {base!r}")
+    try:
+        return provide_zone_key(kms, scope, zone, KeyType.ECDSA_P256, replace(by, via=VIA))
+    except NoUsableZoneKey as error:
+        raise DnssecKeyRefused(str(error)) from error

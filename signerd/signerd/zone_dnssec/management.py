@@ -16,12 +16,13 @@ from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.key import KSK_FLAGS, DnsKey, clashes
 from signerd.platform.change import Change, PlatformStore
 from signerd.platform.rights import DNS_ZONE
+from signerd.signer.zone_kms_key import VIA
 from signerd.store.zone_tables import zone_signing_keys
 from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.delegation_news import DelegationNews
 from signerd.zone_dnssec.errors import DnssecKeyRefused
 from signerd.zone_dnssec.ignored_servers import IgnoredServer, list_ignored, mark_answers
-from signerd.zone_dnssec.ksk_choice import VIA, KeyRight, provide_key, take_key
+from signerd.zone_dnssec.ksk_choice import KeyRight, provide_key, take_key
 from signerd.zone_dnssec.settings import (
     ACTIVE,
     OUTGOING,
