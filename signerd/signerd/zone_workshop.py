@@ -251,6 +251,13 @@ class ZoneWorkshop:
         for store in stores:
             store.forget_loaded()
 
+    def forget_zone_keys(self, name: Name) -> None:
+        """Drop the keys of a zone from memory: it is served no more."""
+        with self._lock:
+            stores = [store for store in (self._key_store, self._timetable_keys) if store is not None]
+        for store in stores:
+            store.forget_zone_loaded(name)
+
     # The clock
 
     def read_signing_time(self) -> int:

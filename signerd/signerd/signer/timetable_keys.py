@@ -184,6 +184,10 @@ class TimetableKeys:
             connection.execute(
                 update(table).where(table.c.id == key.identity).values(state=RETIRED, wrapped=None)
             )
+        self.forget_zone_loaded(zone)
+
+    def forget_zone_loaded(self, zone: Name) -> None:
+        """Drop the keys of a zone from memory: one of them is given up, or the zone is served no more."""
         self._store.forget_zone_loaded(zone)
         with self._lock:
             self._loaded.pop(zone, None)

@@ -180,7 +180,7 @@ class ZoneKeyStore:
             self._chosen.clear()
 
     def forget_zone_loaded(self, zone: Name) -> None:
-        """Drop the keys of a zone from memory: one of them is given up, which is destroyed there too."""
+        """Drop the keys of a zone from memory: one of them is given up, or the zone is served no more."""
         with self._lock:
             self._loaded.pop(zone, None)
             self._chosen.pop(zone, None)
