@@ -228,6 +228,7 @@ class Daemon:
                 list_removals=self._api_zones.list_removals,
                 confirm_removal=self._api_zones.confirm_removal,
                 are_all_listed=self._api_zones.can_be_listed,
+                on_ended=self._workshop.forget_zone_keys,
             ),
             self._make_keeper,
             self._announce_zones,

@@ -31,6 +31,7 @@ class FleetOptions:
         list_removals: Lists zones of the API that were deleted and may still be in service.
         confirm_removal: Told when one of them is not any more.
         are_all_listed: Says if every source could be asked: if not, what is not listed may be a zone too.
+        on_ended: Told, in a worker thread, of a zone that is served no more, or by another keeper.
     """
 
     list_entries: Callable[[], tuple[Mapping[Name, ZoneEntry], tuple[Notice, ...]]]
@@ -40,6 +41,7 @@ class FleetOptions:
     list_removals: Callable[[], Collection[Name]] = tuple
     confirm_removal: Callable[[Name], None] = lambda name: None
     are_all_listed: Callable[[], bool] = lambda: True
+    on_ended: Callable[[Name], None] = lambda name: None
 
 
 class ZoneUnknown(Exception):
@@ -142,7 +144,7 @@ class ZoneFleet:
                     restoring.start_soon(keeper.restore)
             task_status.started()
             for keeper in self._keepers.values():
-                nursery.start_soon(keeper.run)
+                nursery.start_soon(self._keep, keeper)
             while True:
                 with trio.move_on_after(self._options.watch_seconds):
                     await self._look_now.wait()
@@ -150,6 +152,11 @@ class ZoneFleet:
                 await self._look()
                 self._looked.set()
                 self._looked = trio.Event()
+
+    async def _keep(self, keeper: ZoneKeeper) -> None:
+        await keeper.run()
+        # Not only in `_end_service`: a check that was under way then may have needed the keys once more.
+        await trio.to_thread.run_sync(self._options.on_ended, keeper.entry.name)
 
     async def _look(self) -> None:
         """Find new zones, and wake the keepers of those whose files changed."""
@@ -201,6 +208,7 @@ class ZoneFleet:
         await self._write_manifest([other for other in self._keepers if other != name])
         del self._keepers[name]
         await keeper.end()
+        await trio.to_thread.run_sync(self._options.on_ended, name)
         publication = Publication(self._options.published / zone_directory_name(name))
         await trio.to_thread.run_sync(publication.remove)
 
@@ -237,7 +245,7 @@ class ZoneFleet:
         await keeper.restore()
         self._keepers[entry.name] = keeper
         assert self._nursery is not None  # noqa: S101  # `run` set it before anything can call this
-        self._nursery.start_soon(keeper.run)
+        self._nursery.start_soon(self._keep, keeper)
 
     async def _write_manifest(self, names: Collection[Name]) -> None:
         await trio.to_thread.run_sync(write_manifest, self._options.published, names)
