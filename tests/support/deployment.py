@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from fresh_database import make_database
 from signerd.api.application import AdminParts
 from signerd.api.dns_backend import DnsBackend
 from signerd.api.kms_backend import KmsBackend
@@ -25,8 +26,6 @@ from signerd.platform.https_fetch import FetchFailed
 from signerd.platform.issuer_keys import IssuerKeys
 from signerd.platform.request_log import RequestLog
 from signerd.platform.token_service import TokenService
-from signerd.store.engine import open_database
-from signerd.store.migration import upgrade
 from signerd_kms.kms import Kms
 from signerd_kms.root_key import Label
 from signerd_kms.seals.key_file import FileSeal
@@ -147,8 +146,7 @@ class Deployment:
 def make_deployment(directory: Path) -> Generator[Deployment]:
     """Start for the first time in a fresh directory."""
     clock = SettableClock()
-    engine = open_database(directory / "signerd.db")
-    upgrade(engine)
+    engine = make_database(directory / "signerd.db")
     audit = AuditLog()
     kms = Kms.open(engine, FileSeal(directory / "root.key"), clock, audit)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from signerd.store.engine import open_database
-from signerd.store.migration import upgrade
+from fresh_database import make_database
 from signerd_kms.audit import AuditEvent
 from signerd_kms.key import Scope
 from signerd_kms.kms import Kms
@@ -72,8 +71,7 @@ class World:
 @contextmanager
 def make_world(directory: Path) -> Generator[World]:
     """Make the tables in a fresh directory."""
-    engine = open_database(directory / "signerd.db")
-    upgrade(engine)
+    engine = make_database(directory / "signerd.db")
     try:
         yield World(directory, engine, MemorySink(), FakeClock(), Scope("o-one", "reg-one"))
     finally:
