@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +26,10 @@ from schemathesis.specs.openapi.checks import (
 
 from api_server import serve
 from deployment import Deployment, make_deployment
+from platform_api import PlatformApi
 from signerd.admin_server import list_calls, make_document_offline
-from signerd.api.application import make_application
+from signerd.api.application import list_endpoints, make_application
+from signerd.api.openapi import PATH, make_document
 from signerd.api.route import Endpoint, RouteTable
 from signerd.control.responder_pool import ListenAddress
 from signerd_kms.attribution import NOBODY
@@ -92,6 +95,14 @@ def test_every_call_has_an_action_and_stands_in_the_document_once() -> None:
         assert isinstance(operation, dict)
         assert operation["x-action"] == call.action
     RouteTable(calls)
+
+
+async def test_the_document_is_answered_twice_alike(platform: PlatformApi) -> None:
+    document = make_document(list_endpoints(platform.deployment.admin_parts), version("signerd"))
+    headers = {"Authorization": f"Token {platform.deployment.token}"}
+    for _ in range(2):
+        response = await platform.admin.client.get(PATH, headers=headers)
+        assert response.json() == document
 
 
 def test_calls_that_change_something_are_no_get_and_have_own_actions() -> None:

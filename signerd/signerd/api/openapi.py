@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document, made from the table of calls."""
 
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from types import GenericAlias
 from typing import Final, Literal, cast
@@ -65,12 +66,18 @@ def make_document(endpoints: Sequence[AnyEndpoint], version: str) -> dict[str, J
 
 
 def list_document_endpoints(endpoints: Sequence[AnyEndpoint], version: str) -> list[Endpoint]:
-    """Give the call that answers the document, in which it stands itself."""
-    document: dict[str, JsonValue] = {}
+    """Give the call that answers the document, in which it stands itself.
+
+    The document is made when it is first asked for: that takes longer than all else of the API's start.
+    """
+
+    @cache
+    def make() -> dict[str, JsonValue]:
+        return make_document([*endpoints, own], version)
 
     def get_document(call: Call) -> Reply:
         del call
-        return Reply(body=document)
+        return Reply(body=make())
 
     own = Endpoint(
         "GET",
@@ -81,7 +88,6 @@ def list_document_endpoints(endpoints: Sequence[AnyEndpoint], version: str) -> l
         scope=PERSONAL,
         response=DocumentBody,
     )
-    document.update(make_document([*endpoints, own], version))
     return [own]
 
 
