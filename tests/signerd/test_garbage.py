@@ -1,4 +1,6 @@
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -28,3 +30,14 @@ def test_cycles_are_still_found() -> None:
     kept = [[number] for number in range(200_000)]
     assert gc.get_stats()[0]["collections"] > before
     assert len(kept) == 200_000
+
+
+def test_a_command_ends_without_looking_for_them() -> None:
+    code = (
+        "import atexit, gc; from signerd.cli.main import main; "
+        "atexit.register(lambda: print(len(gc.get_objects()) < gc.get_freeze_count())); main()"
+    )
+    command = [sys.executable, "-P", "-c", code, "--version"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said.startswith("signerd ")
+    assert said.endswith("\nTrue\n")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from signerd.cli.command_errors import PROGRAM
+from signerd.garbage import look_for_cycles_seldom, look_for_no_more_cycles
 
 INTERRUPTED = 130  # what shells report for a command ended by Ctrl-C
 
@@ -81,7 +82,10 @@ def _take_global_options(
 
 def main() -> None:
     """Run the command line; the entry point of the package."""
+    look_for_cycles_seldom()
     try:
         make_app(next(iter(sys.argv[1:]), None))()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    finally:
+        look_for_no_more_cycles()
