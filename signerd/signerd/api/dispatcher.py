@@ -34,6 +34,7 @@ from signerd.api.errors import (
     TokenScopeMissing,
     TooManyRequests,
 )
+from signerd.api.failure_log import FailureLog
 from signerd.api.metrics import ApiMetrics
 from signerd.api.query import Query, parse_query
 from signerd.api.rate_limit import RateLimits
@@ -127,6 +128,7 @@ class Dispatcher:
         self._access = access
         self._audit = audit
         self._limiter = trio.CapacityLimiter(MAX_CALLS)
+        self._failures = FailureLog(time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request whose path was read by Transport (ASGI)."""
@@ -162,7 +164,7 @@ class Dispatcher:
         try:
             self._limits.rates.admit_address(incoming.address)
         except TooManyRequests as error:
-            outgoing = _describe(error, request_id)
+            outgoing = self._describe(error, request_id, match.endpoint.action)
         else:
             outgoing = await trio.to_thread.run_sync(self._serve, incoming, limiter=self._limiter)
         seconds = time.perf_counter() - incoming.started
@@ -173,13 +175,17 @@ class Dispatcher:
         """Do all of it in one worker thread: a change of threads costs more than most calls."""
         progress = _Progress()
         is_recorded = False
+        endpoint = incoming.match.endpoint
+        assert endpoint is not None  # noqa: S101  # those without were answered
         try:
             reply = self._handle(incoming, progress)
             body = b"" if reply.body is None else encode_json(reply.body)
             outgoing = _Outgoing(reply.status, body, reply.headers)
             is_recorded = reply.is_recorded
+            is_open_to_all = isinstance(endpoint, OpenEndpoint)
+            self._failures.note_success(endpoint.action, is_open_to_all=is_open_to_all)
         except COMPONENT_ERRORS as error:
-            outgoing = _describe(error, incoming.request_id)
+            outgoing = self._describe(error, incoming.request_id, endpoint.action)
         except Exception:
             logger.exception("request %s", incoming.request_id)
             outgoing = _make_error(500, INTERNAL_ERROR, INTERNAL_CODE, incoming.request_id)
@@ -193,6 +199,12 @@ class Dispatcher:
             )
             return _make_error(500, INTERNAL_ERROR, INTERNAL_CODE, incoming.request_id)
         return outgoing
+
+    def _describe(self, error: Exception, request_id: str, action: str) -> _Outgoing:
+        described = describe_error(error)
+        code = error.code if isinstance(error, COMPONENT_ERRORS) else described.code
+        self._failures.note_error(request_id, action, described.status, code, error)
+        return _make_error(described.status, described.message, described.code, request_id, described.headers)
 
     def _handle(self, incoming: _Incoming, progress: _Progress) -> Reply:
         """Check in the order of the contract, then let the endpoint do its work."""
@@ -358,13 +370,6 @@ def _require_gates(endpoint: Endpoint, gates: Mapping[Gate, bool]) -> None:
 def _name_parameters(query: bytes) -> tuple[str, ...]:
     names = dict.fromkeys(part.partition(b"=")[0] for part in query.split(b"&") if part)
     return tuple(name.decode("latin-1")[:64] for name in list(names)[:16])
-
-
-def _describe(error: Exception, request_id: str) -> _Outgoing:
-    described = describe_error(error)
-    if described.status >= 500:
-        logger.error("request %s: %s: %s", request_id, type(error).__name__, error)
-    return _make_error(described.status, described.message, described.code, request_id, described.headers)
 
 
 def _make_error(

@@ -245,3 +245,16 @@ async def test_what_is_not_recorded_does_not_leave(client: httpx.AsyncClient, fa
     fake.audit_error = OSError("disk full")
     response = await client.get("/v1/items/a")
     assert (response.status_code, response.json()["message"]) == (500, "internal error")
+
+
+async def test_a_sealed_api_says_so_in_the_log_once(
+    client: httpx.AsyncClient, fake: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.is_sealed = True
+    for path in ("/v1/items/a", "/v1/projects", "/v1/items/b"):
+        assert (await client.get(path)).status_code == 503
+    assert [(record.levelname, record.name) for record in caplog.records if record.levelname != "INFO"] == [
+        ("WARNING", "signerd.api.failure_log")
+    ]
+    fake.is_sealed = False
+    assert (await client.get("/v1/projects")).status_code == 200
