@@ -429,6 +429,7 @@ class Daemon:
         with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
             async for number in signals:
                 logger.info("stopping on %s", signal.Signals(number).name)
+                await self._pool.say_goodbye()
                 scope.cancel()
                 return
 

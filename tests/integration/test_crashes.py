@@ -1,6 +1,7 @@
 """What a crash, a bad file or a lost key leaves behind: the last good version, in service."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -205,3 +206,11 @@ def test_a_second_signal_to_stop_does_not_leave_responders_behind(tmp_path: Path
         assert daemon.seen_pids
         daemon.stop()
         assert not any(map(is_responder, daemon.seen_pids))
+
+
+def test_an_orderly_stop_is_no_reason_for_a_warning(tmp_path: Path) -> None:
+    with run_daemon(tmp_path, {"small.test.zone": ZONE.format(1)}) as daemon:
+        said = len(daemon.log)
+        daemon.stop()
+        assert "stopped" in daemon.log[said:]
+        assert re.findall(r"(?i).*(?:warning|error).*", daemon.log[said:]) == []

@@ -256,6 +256,10 @@ class ResponderPool:
                 if state.link is not None:
                     nursery.start_soon(tell, state.pid, state.link)
 
+    async def say_goodbye(self) -> None:
+        """Tell all responders that this process ends in good order; takes a second at most."""
+        await self.announce({"stopping": True})
+
     async def retire_strangers(self) -> None:
         """Have the responders of an earlier control process finish; called once the new ones answer."""
         for state in self.responders:

@@ -2,7 +2,8 @@
 
 Sent: {"hello": {"pid", "version", "addresses"}} first, then {"loaded": {"zone", "serial"}} for each zone, and
 again when it changes, {"unloaded": {"zone"}}, and every second {"counters": {...}}. Received: {"zones": true}
-when the manifest changed, {"zone": NAME, "serial": N} when a zone did, {"drain": true} to finish.
+when the manifest changed, {"zone": NAME, "serial": N} when a zone did, {"drain": true} to finish, and
+{"stopping": true} when the control process is about to end.
 """
 
 import logging
@@ -67,6 +68,7 @@ class ControlLink:
         self._served = served
         self._changed: dict[Name, int | None] = {}  # what is still to be reported; at most the zones
         self._wake = trio.Event()
+        self._is_end_announced = False
 
     def report(self, apex: Name, serial: int | None) -> None:
         """Report that a zone was loaded, or is gone (None), as soon as there is a connection."""
@@ -85,8 +87,12 @@ class ControlLink:
             else:
                 wait_seconds = FIRST_WAIT_SECONDS
                 logger.info("connected to the control process")
+                self._is_end_announced = False
                 await self._talk(LineStream(stream))
-                logger.warning("the control process is gone; answering goes on")
+                if self._is_end_announced:
+                    logger.info("the control process has stopped")
+                else:
+                    logger.warning("the control process is gone; answering goes on")
             await trio.sleep(wait_seconds)
             wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
             await self._served.refresh()  # nobody tells what changes meanwhile
@@ -133,6 +139,8 @@ class ControlLink:
         match message:
             case {"drain": True}:
                 self._served.drain()
+            case {"stopping": True}:
+                self._is_end_announced = True
             case {"look": True}:
                 await self._served.refresh()
             case {"zones": True}:

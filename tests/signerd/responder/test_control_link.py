@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -150,3 +151,34 @@ async def test_without_a_control_process_zones_are_looked_at_now_and_then(
         while len(served.calls) < 3:
             await served.called.wait()
     assert set(served.calls) == {"all"}
+
+
+@pytest.mark.parametrize(
+    ("farewell", "level", "text"),
+    [
+        ([{"stopping": True}], "INFO", "the control process has stopped"),
+        ([], "WARNING", "the control process is gone; answering goes on"),
+    ],
+)
+async def test_the_end_of_the_control_process_is_a_warning_unless_it_was_announced(
+    tmp_path: Path,
+    nursery: trio.Nursery,
+    caplog: pytest.LogCaptureFixture,
+    farewell: list[dict[str, object]],
+    level: str,
+    text: str,
+) -> None:
+    caplog.set_level(logging.INFO, control_link.__name__)
+    control = FakeControl(tmp_path / "sock")
+    nursery.start_soon(control.run)
+    nursery.start_soon(ControlLink(tmp_path / "sock", FakeServed()).run)
+    with trio.fail_after(60):
+        lines = await control.links.receive()
+        assert "hello" in await receive(lines)
+        for message in farewell:
+            await lines.send(message)
+        await lines.aclose()
+        await control.links.receive()  # it has come back
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert (level, text) in told
+    assert (level == "WARNING") == any(other == "WARNING" for other, _ in told)
