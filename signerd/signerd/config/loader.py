@@ -8,8 +8,9 @@ from pydantic_core import ErrorDetails
 
 from signerd.config.options import Config, explain_unknown_policy
 from signerd.config.problem import BadConfig, OptionPath, Problem
+from signerd.config.quantity import format_duration
 from signerd.config.seal_options import VARIABLE_PATTERN
-from signerd.config.section import IMPOSSIBLE, Section
+from signerd.config.section import IMPOSSIBLE, Section, is_duration
 from signerd.config.spelling import suggest
 from signerd.config.yaml_tree import MAX_SHOWN, Tree, Value, read_tree
 
@@ -121,9 +122,9 @@ def _explain(details: ErrorDetails, tree: Tree) -> list[tuple[OptionPath, str]]:
         case "bool_type" | "bool_parsing":
             reason = f"{shown} is neither true nor false"
         case "greater_than_equal":
-            reason = f"{shown} is too small; at least {context['ge']} is needed"
+            reason = f"{shown} is too small; at least {_print_limit(context['ge'], path)} is needed"
         case "less_than_equal":
-            reason = f"{shown} is too large; at most {context['le']} is allowed"
+            reason = f"{shown} is too large; at most {_print_limit(context['le'], path)} is allowed"
         case "string_pattern_mismatch":
             reason = f"{shown} is no slug: lower-case letters, digits and single hyphens between them"
             if context.get("pattern") == VARIABLE_PATTERN:
@@ -159,8 +160,27 @@ def _name_kind(value: object) -> str:
             return f"the single value {value!r}"[:MAX_SHOWN]
 
 
+def _print_limit(limit: object, path: OptionPath) -> str:
+    """Print a limit of an option in the form that its values are written in."""
+    section = _walk_to_section(path[:-1])
+    field = None if section is None else section.model_fields.get(str(path[-1]))
+    if (
+        field is not None
+        and isinstance(limit, int | float)
+        and is_duration([field.annotation, *field.metadata])
+    ):
+        return format_duration(limit)
+    return str(limit)
+
+
 def _list_options(path: OptionPath) -> list[str]:
     """Give the names of the options of the section at a path."""
+    section = _walk_to_section(path)
+    return list(section.model_fields) if section else []
+
+
+def _walk_to_section(path: OptionPath) -> type[Section] | None:
+    """Give the section at a path; None if there is none."""
     section: type[Section] | None = Config
     steps = list(path)
     while steps and section is not None:
@@ -169,7 +189,7 @@ def _list_options(path: OptionPath) -> list[str]:
         if get_args(annotation):  # a map or a list of sections: the next step is a name or an index in it
             del steps[:1]
         section = _find_section(annotation)
-    return list(section.model_fields) if section else []
+    return section
 
 
 def _find_section(annotation: object) -> type[Section] | None:

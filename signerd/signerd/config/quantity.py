@@ -37,7 +37,7 @@ def parse_duration(value: object) -> int:
     else:
         raise ValueError(f"{value!r} is no duration; write for example 14d, 1h30m or a number of seconds")
     if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"{value!r} is out of range; 0 to {MAX_SECONDS} seconds are allowed")
+        raise ValueError(f"{value!r} is out of range; 0s to {format_duration(MAX_SECONDS)} are allowed")
     return seconds
 
 
@@ -49,7 +49,7 @@ def parse_interval(value: object) -> float:
     """
     if isinstance(value, float):
         if not 0 <= value <= MAX_SECONDS:  # also refuses not-a-number
-            raise ValueError(f"{value!r} is out of range; 0 to {MAX_SECONDS} seconds are allowed")
+            raise ValueError(f"{value!r} is out of range; 0s to {format_duration(MAX_SECONDS)} are allowed")
         return value
     if isinstance(value, str) and value.endswith("ms"):
         digits = value.removesuffix("ms")

@@ -1,7 +1,7 @@
 """What all option models have in common."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 from pydantic_core import PydanticCustomError
@@ -32,6 +32,15 @@ Interval = Annotated[
     PlainSerializer(format_duration, return_type=str, when_used="json"),
 ]
 """Seconds, also parts of one."""
+
+
+def is_duration(annotations: Sequence[object]) -> bool:
+    """Say if what is annotated so is a `Duration` or an `Interval`, alone or among other types."""
+    return any(
+        isinstance(one, BeforeValidator) and one.func in (parse_duration, parse_interval)
+        for one in annotations
+    ) or any(is_duration(get_args(one)) for one in annotations if get_args(one))
+
 
 Size = Annotated[int, BeforeValidator(parse_size)]
 """Octets."""

@@ -134,7 +134,20 @@ region: {slug: Bad Slug}
         ),
         (
             "policies: {p: {inception_offset: 31d}}",
-            "f.yaml:1: policies.p.inception_offset: '31d' is too large",
+            "f.yaml:1: policies.p.inception_offset: '31d' is too large; at most 30d is allowed",
+        ),
+        ("audit: {retention: 59m}", "f.yaml:1: audit.retention: '59m' is too small; at least 1h is needed"),
+        (
+            "watch_interval: 10ms",
+            "f.yaml:1: watch_interval: '10ms' is too small; at least 50ms is needed",
+        ),
+        (
+            "webhooks: [{name: a, url: 'https://a.test/', max_attempts: 0}]",
+            "f.yaml:1: webhooks[0].max_attempts: 0 is too small; at least 1 is needed",
+        ),
+        (
+            "clock: {max_jump: 2147483648}",
+            "f.yaml:1: clock.max_jump: 2147483648 is out of range; 0s to 24855d3h14m7s are allowed",
         ),
         (
             "policies: {p: {signature_validity: 5d}}",

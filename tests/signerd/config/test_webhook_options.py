@@ -73,7 +73,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         "f.yaml:3: webhooks[0].events[0]: no event begins with 'rolover'; did you mean 'rollover'?",
         "f.yaml:3: webhooks[0].events[2]: 'Kms!' is no beginning of a code, such as rollover or kms.sealed",
         "f.yaml:5: webhooks[1].tiemout: unknown option; did you mean 'timeout'?",
-        "f.yaml:6: webhooks[1].max_age: '1s' is too small; at least 60 is needed",
+        "f.yaml:6: webhooks[1].max_age: '1s' is too small; at least 1m is needed",
         "f.yaml:7: webhooks[2].url: is missing",
     ]
 
