@@ -42,13 +42,15 @@ def find_rollover_alarms(plan: KeyPlan, now: int) -> Sequence[Alarm]:
 
 
 def _turn_duty(duty: Duty, kinds: dict[int, str], now: int) -> Alarm | None:
-    if duty.rollover is None:
+    if duty.step is None:  # the first DS record
         if duty.since is None or now - duty.since < FIRST_DS_SECONDS:
             return None
         return Alarm("dnssec.ds_missing", duty.what, duty.who, duty.since)
     code = "rollover.operator_must_act" if duty.who == OPERATOR else "rollover.parent_must_act"
-    kind = kinds.get(duty.rollover, "")
-    text = f"{kind} rollover {duty.rollover}, step {duty.step}: {duty.what}"
+    if duty.rollover is None:
+        text = f"the policy wants no DS record at the parent: {duty.what}"
+    else:
+        text = f"{kinds.get(duty.rollover, '')} rollover {duty.rollover}, step {duty.step}: {duty.what}"
     return Alarm(code, text, duty.who, duty.since)
 
 

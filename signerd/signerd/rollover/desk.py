@@ -136,15 +136,18 @@ class RolloverDesk:
 
 
 def _find_asking(plan: KeyPlan | None, number: int) -> Step:
-    for wait in () if plan is None else plan.outcome.waits:
-        if (
-            plan is not None
-            and wait.number == number
-            and wait.who == OPERATOR
-            and plan.policy.find_mode(wait.step) is Mode.ASK
-        ):
+    waits = () if plan is None else plan.outcome.waits
+    for wait in waits:
+        if plan is None or wait.number != number or wait.step is None or wait.who != OPERATOR:
+            continue
+        if plan.policy.find_mode(wait.step) is Mode.ASK:
             return wait.step
-    raise RolloverRefused(f"no step of a rollover {number} waits for approval")
+        raise RolloverRefused(f"no step of rollover {number} waits for approval: {wait.reason}")
+    if any(wait.number == number for wait in waits):
+        raise RolloverRefused(
+            f"no step of rollover {number} waits for approval; 'signerd rollover status -v' shows its steps"
+        )
+    raise RolloverRefused(f"no rollover {number} is under way")
 
 
 def _say(report: StepReport) -> str:

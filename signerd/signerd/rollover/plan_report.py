@@ -99,7 +99,7 @@ def _describe_step(progress: StepProgress, policy: TimetablePolicy) -> Json:
 
 def _describe_wait(wait: Wait, plan: KeyPlan) -> Json:
     return {
-        "step": wait.step.value,
+        "step": None if wait.step is None else wait.step.value,
         "reason": plan.spell_keys(wait.reason),
         "who": wait.who,
         "until": wait.until,

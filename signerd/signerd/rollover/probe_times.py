@@ -41,7 +41,7 @@ class ProbeTimes:
         return probed_at + max(1, round(interval * (1 + self.jitter * (2 * chance - 1))))
 
     def _find_interval(self, outcome: Outcome, now: int, *, is_found: bool) -> float:
-        if outcome.state.rollovers and any(wait.who == PARENT for wait in outcome.waits):
+        if any(wait.number is not None and wait.who == PARENT for wait in outcome.waits):
             return self.waiting_interval
         if any(trace.settles_at is not None for trace in (key.ds for key in outcome.state.keys)):
             return self.waiting_interval  # what is about to be done rests on what the parent shows

@@ -18,7 +18,7 @@ from signerd.simulation.scenario import (
 from signerd.timetable.arrangement import ActionKind
 from signerd.timetable.commands import RolloverRefused, abort_rollover, approve_step, start_rollover
 from signerd.timetable.facts import Facts
-from signerd.timetable.policy import Mode, TimetablePolicy
+from signerd.timetable.policy import Mode, Step, TimetablePolicy
 from signerd.timetable.rollover_steps import OPERATOR, PARENT
 from signerd.timetable.state import Moment, TimetableState
 from signerd.timetable.timetable import Outcome, take_step
@@ -255,9 +255,12 @@ class Simulator:
         for wait in outcome.waits:
             if wait.who in (OPERATOR, PARENT):
                 needs[f"{wait.number} {wait.step}"] = f"{wait.reason}; {wait.who} must act"
-            if wait.who == OPERATOR and self._policy.find_mode(wait.step) is Mode.ASK:
-                place = wait.number, wait.step.value
-                if wait.step in self._scenario.approved:
+            number, step = wait.number, wait.step
+            if number is None or step is None:
+                continue
+            if wait.who == OPERATOR and self._policy.find_mode(step) is Mode.ASK:
+                place = number, step.value
+                if step in self._scenario.approved:
                     self._approve_at.setdefault(place, now + self._scenario.approval_delay)
         for name, text in needs.items():
             if self._told.get(name) != text:
@@ -270,9 +273,9 @@ class Simulator:
                 continue
             del self._approve_at[number, step]
             for wait in self._outcome.waits if self._outcome else ():
-                if wait.number == number and wait.step.value == step:
+                if wait.number == number and wait.step == step:
                     try:
-                        self._state = approve_step(self._state, number, wait.step, self._policy)
+                        self._state = approve_step(self._state, number, Step(step), self._policy)
                         self._history.note(now, f"the operator approves the step '{step}'")
                     except RolloverRefused as error:
                         self._history.note(now, f"refused: {error}")

@@ -70,7 +70,7 @@ class Action:
 
 def arrange(state: TimetableState, policy: TimetablePolicy) -> Arrangement:
     """Say what shall be published now."""
-    is_leaving = any(
+    is_leaving = policy.is_ds_unwanted or any(
         rollover.kind is RolloverKind.INSECURE and not rollover.is_aborted for rollover in state.rollovers
     )
     wanted_ds = tuple(key.name for key in state.keys if key.ds.is_wanted and key.dnskey.is_wanted)
@@ -89,6 +89,7 @@ def arrange(state: TimetableState, policy: TimetablePolicy) -> Arrangement:
         ),
         cds,
         is_leaving
+        and not wanted_ds
         and policy.cds is not CdsPolicy.NEVER
         and any(key.ds.presence is Presence.UNRETENTIVE for key in state.keys),
         state.denial,

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from signerd.timetable.beginnings import find_staying
 from signerd.timetable.policy import Step
-from signerd.timetable.presence import Presence
 from signerd.timetable.rollover_steps import OPERATOR, PARENT
 from signerd.timetable.timetable import Outcome
 
@@ -18,7 +16,7 @@ class Duty:
         what: The reason, a clause without a full stop.
         since: From when it waits, epoch seconds; None if unknown.
         rollover: Number of the rollover that waits; None if it is none of them.
-        step: At which that rollover is.
+        step: At which that rollover is; None for the first DS record.
     """
 
     who: str
@@ -35,12 +33,6 @@ def list_duties(outcome: Outcome) -> tuple[Duty, ...]:
     duties = [
         Duty(wait.who, wait.reason, wait.since, wait.number, wait.step) for wait in outcome.waits if wait.who
     ]
-    if not any(wait.step is Step.DELEGATE for wait in outcome.waits):  # that one is about all DS records
-        duties += [
-            Duty(PARENT, f"the parent has no DS record of {key.name} yet", key.ds.since)
-            for key in find_staying(outcome.state)
-            if key.ds.presence is Presence.RUMOURED and key.ds.settles_at is None
-        ]
     if outcome.strangers:
         servers = ", ".join(outcome.strangers)
         duties.append(Duty(PARENT, f"the parent has DS records of no key of this zone ({servers})"))

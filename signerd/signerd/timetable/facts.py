@@ -34,6 +34,8 @@ class Facts:
         usable: Names of the keys that exist and can sign.
         is_kms_open: Whether it can be said which keys are usable.
         parent: One entry for each name server of the parent; empty as long as they are not known.
+        is_parentless: Whether the name servers of the parent were looked for and not found, and none was ever
+            seen with a DS record of the zone that it was not seen to drop.
     """
 
     published: frozenset[str]
@@ -45,6 +47,7 @@ class Facts:
     usable: frozenset[str]
     is_kms_open: bool
     parent: tuple[ParentServer, ...] = ()
+    is_parentless: bool = False
 
     def is_ds_everywhere(self, name: str) -> bool:
         """Say if all servers of the parent answered, and with the DS record of a key."""

@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 from signerd.timetable.facts import Facts
-from signerd.timetable.policy import TimetablePolicy
+from signerd.timetable.policy import DAY, TimetablePolicy
 from signerd.timetable.presence import Presence, Trace
 from signerd.timetable.state import Moment, TimetableKey, TimetableState
 
 STEP_TOLERANCE = 2  # seconds by which clocks may differ without having been set
+UNSEEN_DS_TTL = (
+    DAY  # of DS records that nobody has seen, if there were some: usual, and at most so in most zones
+)
 
 
 def notice_clock(state: TimetableState, moment: Moment) -> tuple[TimetableState, int]:
@@ -50,6 +53,7 @@ def observe(state: TimetableState, facts: Facts, policy: TimetablePolicy, now: i
     )
     keys_agree = state.dnskey_ttl.find_settling(now, policy.propagation)
     data_agrees = state.largest_ttl.find_settling(now, policy.propagation)
+    ds_agree = state.ds_ttl.find_settling(now, policy.parent_propagation)
 
     def look(key: TimetableKey) -> TimetableKey:
         if key.made_at is None and key.name in facts.usable:
@@ -57,9 +61,7 @@ def observe(state: TimetableState, facts: Facts, policy: TimetablePolicy, now: i
         return key.update(
             dnskey=key.dnskey.observe(is_there=key.name in facts.published, settles_at=keys_agree),
             data=key.data.observe(is_there=key.name in facts.signing, settles_at=data_agrees),
-            ds=_observe_ds(key, facts, state.ds_ttl.find_settling(now, policy.parent_propagation), now)
-            if key.role.signs_keys
-            else key.ds,
+            ds=_observe_ds(key, facts, policy, ds_agree, now) if key.role.signs_keys else key.ds,
         )
 
     state = replace(
@@ -73,8 +75,12 @@ def observe(state: TimetableState, facts: Facts, policy: TimetablePolicy, now: i
     return state.change_traces(lambda trace: trace.settle(now))
 
 
-def _observe_ds(key: TimetableKey, facts: Facts, settles_at: int, now: int) -> Trace:
+def _observe_ds(key: TimetableKey, facts: Facts, policy: TimetablePolicy, settles_at: int, now: int) -> Trace:
     trace = key.ds
+    if facts.is_parentless and policy.is_ds_unwanted and trace.presence is Presence.UNRETENTIVE:
+        # Nobody can be asked, and nobody ever had one: the operator says that there is none. Should one be
+        # seen meanwhile, the wait begins anew.
+        return trace.observe(is_there=False, settles_at=max(settles_at, now + UNSEEN_DS_TTL))
     if trace.is_gone and facts.is_ds_seen(key.name):
         trace = Trace(Presence.RUMOURED, now)  # nobody was asked for it, but there it is
     if trace.is_everywhere and any(

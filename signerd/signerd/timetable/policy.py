@@ -54,7 +54,9 @@ class TimetablePolicy:
         algorithm: DNSSEC algorithm number of all keys.
         is_csk: One key does all work, instead of a KSK and a ZSK.
         is_signed: Whether the zone shall be signed; if not, it goes insecure in safe steps.
-        has_parent: Whether the parent shall have a DS record.
+        has_parent: Whether the parent is asked for a DS record.
+        is_ds_unwanted: The parent shall have no DS record: what it has or was asked for is to go. Where no
+            parent is found, nor was ever seen with a DS record, this is taken at its word.
         zsk_period: Age at which a ZSK is replaced; None: only on command.
         ksk_period: The same for a KSK or CSK.
         modes: Who lets a step happen; a step that is not named here is `auto`.
@@ -72,6 +74,7 @@ class TimetablePolicy:
     is_csk: bool = False
     is_signed: bool = True
     has_parent: bool = True
+    is_ds_unwanted: bool = False
     zsk_period: int | None = 90 * DAY
     ksk_period: int | None = None
     modes: Mapping[Step, Mode] = field(default_factory=lambda: _ALL_AUTO)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from signerd.timetable.facts import Facts
+from signerd.timetable.parent_words import explain_silence
 from signerd.timetable.policy import Mode, Step, TimetablePolicy
 from signerd.timetable.presence import NEVER_THERE, Presence, Trace
 from signerd.timetable.safety import find_dangers
@@ -24,19 +25,19 @@ PARENT: Final = "the operator at the registrar, or the parent"
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a rollover does not go on.
+    """Why a rollover does not go on, or what the parent has still to do outside of rollovers.
 
     Attributes:
-        number: Of the rollover.
-        step: At which it is.
+        number: Of the rollover; None if it is none of them.
+        step: At which it is; None for the first DS record.
         reason: For people; a clause without a full stop.
         who: Must act; empty if only time must pass.
         until: When it is over, epoch seconds; None if that is open.
         since: When it began, epoch seconds; None if unknown.
     """
 
-    number: int
-    step: Step
+    number: int | None
+    step: Step | None
     reason: str
     who: str = NOBODY
     until: int | None = None
@@ -182,18 +183,20 @@ def _find_next(
 
     if rollover.kind is not RolloverKind.ZSK and state.may_have_ds:
         arriving = [key for key in incoming if key.role.signs_keys]
-        if not all(key.ds.is_wanted for key in arriving) or any(key.ds.is_wanted for key in outgoing):
+        asked_for = [] if policy.is_ds_unwanted else arriving
+        if not all(key.ds.is_wanted for key in asked_for) or any(key.ds.is_wanted for key in outgoing):
             return (
                 Step.DELEGATE,
                 lambda then: then.change_keys(
-                    [key.name for key in arriving],
+                    [key.name for key in asked_for],
                     lambda key: replace(key, ds=key.ds.appear(now, policy.parent_lag)),
                 ).change_keys(out_names, lambda key: replace(key, ds=key.ds.vanish(now, policy.parent_lag))),
                 None,
             )
         awaited = [key.ds for key in arriving] + [key.ds for key in outgoing if key.role.signs_keys]
         if not all(trace.is_everywhere or trace.is_gone for trace in awaited):
-            return _wait_for_parent(rollover, arriving, outgoing, facts, wait)
+            parent_wait = find_parent_wait(rollover.number, (*incoming, *outgoing), facts, policy)
+            return parent_wait.step or Step.DELEGATE, None, parent_wait
 
     if not all(key.data.is_gone for key in outgoing if key.algorithm not in old_algorithms):
         reason = "the signatures of the old key are to leave all caches"
@@ -237,32 +240,43 @@ def _forget(state: TimetableState, rollover: Rollover) -> TimetableState:
     )
 
 
-def _wait_for_parent(
-    rollover: Rollover,
-    arriving: list[TimetableKey],
-    outgoing: tuple[TimetableKey, ...],
-    facts: Facts,
-    wait: Callable[[Step, str, Iterable[Trace], str], Wait],
-) -> tuple[Step, Change | None, Wait | None]:
-    traces = [key.ds for key in (*arriving, *outgoing) if key.role.signs_keys]
-    if all(trace.settles_at is not None for trace in traces if trace.is_moving):
+def find_parent_wait(
+    number: int | None, keys: Iterable[TimetableKey], facts: Facts, policy: TimetablePolicy
+) -> Wait:
+    """Say what the parent has still to do, or what is still in caches of what it has done.
+
+    Args:
+        number: Of the rollover; None if it is none of them.
+        keys: Of which DS records are to come or to go.
+        facts: What the parent shows.
+        policy: Whether there is a parent.
+    """
+    moving = [key for key in keys if key.role.signs_keys and key.ds.is_moving]
+    undone = [key for key in moving if key.ds.settles_at is None]
+    since = min((key.ds.since for key in moving if key.ds.since is not None), default=None)
+    if facts.is_parentless and policy.is_ds_unwanted:
+        reason = (
+            "no parent is found, and the policy says that it has no DS record; caches are to forget any "
+            "that there was"
+        )
+        return Wait(number, Step.CONFIRM, reason, NOBODY, _find_end(moving), since)
+    if not undone:
         reason = "the parent has changed the DS records; the old ones are to leave all caches"
-        return Step.CONFIRM, None, wait(Step.CONFIRM, reason, traces, NOBODY)
-    silent = [server.name for server in facts.parent if server.ds is None]
-    if not facts.parent:
-        reason = "no name server of the parent is known"
-    elif silent:
-        reason = f"not all servers of the parent answer: {', '.join(silent)}"
-    else:
-        to_add = [
-            key.name for key in arriving if key.ds.presence is Presence.RUMOURED and key.ds.settles_at is None
+        return Wait(number, Step.CONFIRM, reason, NOBODY, _find_end(moving), since)
+    silence = explain_silence(facts, policy)
+    if silence is None:
+        wishes = [
+            f"add the DS record of {key.name}" for key in undone if key.ds.presence is Presence.RUMOURED
         ]
-        to_remove = [
-            key.name
-            for key in outgoing
-            if key.ds.presence is Presence.UNRETENTIVE and key.ds.settles_at is None
+        wishes += [
+            f"remove the DS record of {key.name}" for key in undone if key.ds.presence is Presence.UNRETENTIVE
         ]
-        wishes = [f"add the DS record of {name}" for name in to_add]
-        wishes += [f"remove the DS record of {name}" for name in to_remove]
-        reason = f"all servers of the parent are to {' and '.join(wishes)}"
-    return Step.DELEGATE, None, wait(Step.DELEGATE, reason, traces, PARENT)
+        silence = f"all servers of the parent are to {' and '.join(wishes)}"
+    who = OPERATOR if facts.is_parentless else PARENT
+    return Wait(number, Step.DELEGATE, silence, who, None, since)
+
+
+def _find_end(moving: Iterable[TimetableKey]) -> int | None:
+    ends = [key.ds.settles_at for key in moving]
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None

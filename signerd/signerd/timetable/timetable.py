@@ -8,8 +8,10 @@ from signerd.timetable.beginnings import begin_what_is_due, find_due, find_stayi
 from signerd.timetable.explanation import explain
 from signerd.timetable.facts import Facts
 from signerd.timetable.observation import notice_clock, observe
-from signerd.timetable.policy import TimetablePolicy
-from signerd.timetable.rollover_steps import PARENT, Wait, advance
+from signerd.timetable.parent_words import explain_first_ds
+from signerd.timetable.policy import Step, TimetablePolicy
+from signerd.timetable.presence import Presence
+from signerd.timetable.rollover_steps import OPERATOR, PARENT, Wait, advance, find_parent_wait
 from signerd.timetable.safety import find_dangers
 from signerd.timetable.state import Moment, RolloverKind, TimetableState
 
@@ -65,8 +67,10 @@ def take_step(
     if problem is None:
         if state.keys or first_keys:
             state = begin_what_is_due(state, policy, now)
+        state = _ask_for_no_ds(state, policy, now)
         state, waits = _advance_all(state, policy, facts, now)
         state = _ask_for_first_ds(state, policy, now)
+        waits += _find_further_waits(state, policy, facts, waits)
         is_changing = any(
             rollover.kind not in (RolloverKind.ZSK, RolloverKind.KSK) for rollover in state.rollovers
         )
@@ -134,12 +138,40 @@ def _ask_for_first_ds(state: TimetableState, policy: TimetablePolicy, now: int) 
     is_ready = all(key.dnskey.is_everywhere for key in staying) and all(
         trace.is_everywhere for trace in state.coverage.values()
     )
-    if not policy.has_parent or not policy.is_signed or state.may_have_ds or not staying or not is_ready:
+    is_asked = any(key.ds.is_wanted for key in staying)
+    if not policy.has_parent or policy.is_ds_unwanted or not policy.is_signed:
+        return state
+    if is_asked or not staying or not is_ready:
         return state
     if any(rollover.kind not in (RolloverKind.ZSK,) for rollover in state.rollovers):
         return state
     names = [key.name for key in staying if key.role.signs_keys]
     return state.change_keys(names, lambda key: replace(key, ds=key.ds.appear(now, policy.parent_lag)))
+
+
+def _ask_for_no_ds(state: TimetableState, policy: TimetablePolicy, now: int) -> TimetableState:
+    """Ask the parent for no DS record any more if the policy wants none."""
+    if not policy.is_ds_unwanted or not policy.is_signed:
+        return state  # who goes insecure asks for none in a step of that
+    names = [key.name for key in state.keys if key.ds.is_wanted]
+    return state.change_keys(names, lambda key: replace(key, ds=key.ds.vanish(now, policy.parent_lag)))
+
+
+def _find_further_waits(
+    state: TimetableState, policy: TimetablePolicy, facts: Facts, waits: Sequence[Wait]
+) -> Sequence[Wait]:
+    """Say what the parent has to do outside of rollovers: have the first DS record, or drop one."""
+    if any(wait.step in (Step.DELEGATE, Step.CONFIRM) for wait in waits):
+        return ()  # that one is about all DS records
+    going = [key for key in state.keys if key.ds.presence is Presence.UNRETENTIVE]
+    if going and policy.is_ds_unwanted and policy.is_signed:
+        return (find_parent_wait(None, going, facts, policy),)
+    who = OPERATOR if facts.is_parentless else PARENT
+    return [
+        Wait(None, None, explain_first_ds(key.name, facts, policy), who, since=key.ds.since)
+        for key in find_staying(state)
+        if key.ds.presence is Presence.RUMOURED and key.ds.settles_at is None
+    ]
 
 
 def _find_wake(state: TimetableState, policy: TimetablePolicy, waits: Sequence[Wait], now: int) -> int:

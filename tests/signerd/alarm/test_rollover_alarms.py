@@ -84,7 +84,8 @@ def test_ds_records_of_no_key_are_an_alarm_that_names_the_servers() -> None:
 
 def test_a_first_ds_that_is_missing_is_an_alarm_after_a_day() -> None:
     def plan(age: int) -> KeyPlan:
-        return make_plan(keys=(replace(KSK, ds=Trace(Presence.RUMOURED, NOW - age)),))
+        reason = "the parent has no DS record of ksk-1 yet"
+        return make_plan(Wait(None, None, reason, PARENT, since=NOW - age), keys=(KSK,))
 
     assert find(plan(FIRST_DS_SECONDS - 1)) == []
     [alarm] = find(plan(FIRST_DS_SECONDS))

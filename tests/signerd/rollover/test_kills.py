@@ -117,7 +117,7 @@ def begin(world: RolloverWorld, kind: RolloverKind) -> None:
 
 def test_a_kill_anywhere_loses_nothing_and_does_nothing_twice(world: RolloverWorld, killer: Killer) -> None:
     survive(world, world.work)
-    run_until(world, lambda: "the parent has no DS of ksk-1 yet" in world.outcome.sentence)
+    run_until(world, lambda: "the parent has no DS record of ksk-1 yet" in world.outcome.sentence)
     world.give_ds("ksk-1")
     run_until(world, lambda: "nothing is due" in world.outcome.sentence)
     survive(world, lambda: begin(world, RolloverKind.KSK))

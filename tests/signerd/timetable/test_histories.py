@@ -38,7 +38,7 @@ policies = st.builds(
     algorithm=st.sampled_from([13, 13, 14, 8]),
     is_csk=st.booleans(),
     is_signed=st.sampled_from([True, True, True, True, False]),
-    has_parent=st.just(value=True),
+    is_ds_unwanted=st.sampled_from([False, False, False, True]),
     zsk_period=st.sampled_from([None, 60 * DAY, 180 * DAY, 365 * DAY]),
     ksk_period=st.sampled_from([None, 200 * DAY, 700 * DAY]),
     modes=st.dictionaries(st.sampled_from(Step), st.sampled_from(Mode), max_size=3),

@@ -179,8 +179,15 @@ def test_a_parent_that_does_not_answer_is_named_while_its_first_ds_is_awaited() 
     world.is_parent_awake = False
     assert "answer" not in world.step().sentence
     world.is_parent_silent = True
-    sentence = world.step().sentence
-    assert sentence.endswith(f"{PARENT} must act. Not all servers of the parent answer: ns.parent.")
+    outcome = world.step()
+    [duty] = list_duties(outcome)
+    assert duty.what == (
+        "it is not known whether the parent has the DS record of ksk-1: "
+        "no server of the parent answers: ns.parent"
+    )
+    assert f"no server of the parent answers: ns.parent (CDS is published); {PARENT} must act" in (
+        outcome.sentence
+    )
 
 
 def test_a_timetable_that_has_stopped_and_a_ds_of_nobody_are_duties() -> None:

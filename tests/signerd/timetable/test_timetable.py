@@ -7,9 +7,11 @@ import pytest
 
 from signerd.timetable.arrangement import Action, ActionKind
 from signerd.timetable.commands import RolloverRefused, abort_rollover, approve_step, start_rollover
+from signerd.timetable.duties import list_duties
 from signerd.timetable.facts import Facts, ParentServer
 from signerd.timetable.policy import DAY, CdsPolicy, Mode, Step, TimetablePolicy
 from signerd.timetable.presence import Presence, Trace, TtlMemory
+from signerd.timetable.rollover_steps import OPERATOR, PARENT
 from signerd.timetable.state import KeyRole, Moment, RolloverKind, TimetableKey, TimetableState
 from signerd.timetable.timetable import Outcome, take_step
 
@@ -88,7 +90,7 @@ class Zone:
         return self.step(2 * 3600)
 
 
-def find_step(outcome: Outcome) -> Step:
+def find_step(outcome: Outcome) -> Step | None:
     (wait,) = outcome.waits
     return wait.step
 
@@ -312,6 +314,78 @@ def test_when_cds_is_published(
     assert zone.roll_ksk_until_ds().arrangement.cds == asking
     zone.facts = replace(zone.facts, parent=show(["ksk-2"], ["ksk-2"]))
     assert zone.step().arrangement.cds == confirmed
+
+
+UNWANTED = replace(POLICY, has_parent=False, is_ds_unwanted=True)
+ASKED = replace(REST, keys=(replace(KSK, ds=Trace(Presence.RUMOURED, NOW - DAY)), ZSK), ds_ttl=TtlMemory())
+
+
+def test_a_ds_record_that_the_policy_does_not_want_is_asked_to_go() -> None:
+    zone = Zone(UNWANTED)
+    outcome = zone.step()
+    assert Action(ActionKind.REMOVE_DS, "ksk-1") in outcome.actions
+    assert outcome.arrangement.has_cds_delete
+    assert outcome.arrangement.cds == ()
+    for _ in range(9):
+        outcome = zone.step(365 * DAY)
+    (duty,) = list_duties(outcome)
+    assert (duty.who, duty.rollover, duty.step) == (PARENT, None, Step.DELEGATE)
+    assert "all servers of the parent are to remove the DS record of ksk-1" in duty.what
+    zone.facts = replace(FACTS, parent=show([], []))
+    assert not list_duties(zone.step())
+    outcome = zone.step(86400 + 3600)
+    assert outcome.sentence == "Signed with ksk-1 and zsk-1; nothing is due."
+    assert not outcome.arrangement.has_cds_delete
+
+
+def test_a_ds_record_that_is_wanted_again_is_asked_for_again() -> None:
+    zone = Zone(UNWANTED)
+    zone.step()
+    zone.policy = POLICY
+    outcome = zone.step(60)
+    assert Action(ActionKind.ADD_DS, "ksk-1") in outcome.actions
+    assert outcome.arrangement.cds == ("ksk-1",)
+    assert zone.step(8 * DAY).sentence == "Signed with ksk-1 and zsk-1; nothing is due."
+
+
+def test_a_ksk_rollover_goes_on_without_the_ds_that_the_policy_does_not_want_any_more() -> None:
+    zone = Zone()
+    zone.roll_ksk_until_ds()
+    zone.policy = UNWANTED
+    outcome = zone.step()
+    assert Action(ActionKind.REMOVE_DS, "ksk-2") in outcome.actions
+    assert "remove the DS record of ksk-2 and remove the DS record of ksk-1" in outcome.sentence
+    zone.facts = replace(zone.facts, parent=show([], []))
+    for _ in range(9):
+        zone.carry_out(zone.step(4 * DAY))
+    assert [key.name for key in zone.state.keys] == ["zsk-1", "ksk-2"]
+
+
+def test_without_a_parent_the_policy_alone_can_say_that_there_is_no_ds() -> None:
+    zone = Zone(replace(POLICY, is_signed=False))
+    zone.state = ASKED
+    zone.facts = replace(FACTS, parent=(), is_parentless=True)
+    outcome = zone.step()
+    for _ in range(9):
+        outcome = zone.step(365 * DAY)
+    (duty,) = list_duties(outcome)
+    assert duty.who == OPERATOR
+    assert "set 'parent_ds: false' in the policy" in duty.what
+    assert outcome.arrangement.published == ("ksk-1", "zsk-1")
+
+    zone.policy = replace(UNWANTED, is_signed=False)
+    outcome = zone.step(60)
+    assert not list_duties(outcome)
+    (wait,) = outcome.waits
+    assert wait.until is not None
+    assert wait.until >= zone.now + DAY
+    zone.facts = replace(zone.facts, parent=show(["ksk-1"], None), is_parentless=False)
+    assert "not all servers of the parent answer" in zone.step(3600).sentence
+    assert zone.step(60 * DAY).arrangement.published == ("ksk-1", "zsk-1"), "there it is"
+    zone.facts = replace(zone.facts, parent=(), is_parentless=True)
+    zone.step(60)
+    zone.step(2 * DAY)
+    assert zone.step().arrangement.published == ()
 
 
 def test_strangers_at_the_parent_are_reported() -> None:
