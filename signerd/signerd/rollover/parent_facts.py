@@ -1,6 +1,6 @@
 """What the answers of the parent mean to a timetable: which of the zone's keys each server has a DS of."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from signerd.delegation.parent_view import ParentView
 from signerd.timetable.facts import ParentServer
@@ -26,3 +26,14 @@ def read_parent(view: ParentView, ds_sets: Mapping[str, Collection[bytes]]) -> t
         for answer in view.answers
         if not answer.is_ignored  # the operator says that this server is dead
     )
+
+
+def is_parentless(view: ParentView, ds_records: Iterable[bytes]) -> bool:
+    """Say if the parent was looked for and not found, and no server may have a DS record of the zone's keys.
+
+    Args:
+        view: What the parent said.
+        ds_records: Of all keys that the parent may point to.
+    """
+    sightings = [view.sightings[rdata] for rdata in ds_records if rdata in view.sightings]
+    return view.problem is not None and all(sighting.gone_at is not None for sighting in sightings)

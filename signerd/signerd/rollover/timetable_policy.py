@@ -21,6 +21,7 @@ def make_timetable_policy(policy: Policy, parent_interval: float) -> TimetablePo
         is_csk=policy.csk,
         is_signed=policy.signed,
         has_parent=policy.parent_ds,
+        is_ds_unwanted=not policy.parent_ds,
         zsk_period=policy.zsk_period if isinstance(policy.zsk_period, int) else None,
         ksk_period=policy.ksk_period if isinstance(policy.ksk_period, int) else None,
         modes=policy.steps,

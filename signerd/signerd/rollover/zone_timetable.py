@@ -27,7 +27,7 @@ from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey
 from signerd.rollover.beginning import begin, name_keys
 from signerd.rollover.key_plan import KeyPlan
-from signerd.rollover.parent_facts import read_parent
+from signerd.rollover.parent_facts import is_parentless, read_parent
 from signerd.rollover.served_watch import ServedWatch
 from signerd.rollover.timetable_policy import keep_as_it_is, make_timetable_policy
 from signerd.rollover.timetable_record import TimetableRecord, has_record, read_record, write_record
@@ -325,6 +325,7 @@ class ZoneTimetable:
                 usable,
                 is_kms_open,
                 parent,
+                self._is_parentless(memory),
             )
             outcome = take_step(state, moment, policy, facts, first_keys=self._may_begin(served))
             if look.is_exact or not _differs(memory.record.state, outcome.state):
@@ -339,6 +340,8 @@ class ZoneTimetable:
 
         After a long downtime the time of a wait is over before anybody was asked again.
         """
+        if self._is_parentless(memory) and not self._options.parent_ds:
+            return state  # nobody can confirm anything; the policy does
         interval = max(1, round(self._parts.parent_interval))
         pause = min(interval, RETRY_SECONDS)
         asked = max((answer.at for answer in memory.record.view.counted), default=None)
@@ -387,13 +390,20 @@ class ZoneTimetable:
         except RolloverRefused:
             return state  # what is in the way comes to its end first
 
-    def _read_parent(self, memory: Memory) -> tuple[ParentServer, ...]:
-        ds_sets = {
+    def _list_ds(self, memory: Memory) -> Mapping[str, Sequence[bytes]]:
+        """Give the DS records of each key that the parent may point to."""
+        return {
             key.name: make_ds_set(self.entry.name, key.dnskey)
             for key in memory.keys
             if key.name is not None and key.role.signs_keys
         }
-        return read_parent(memory.record.view, ds_sets)
+
+    def _read_parent(self, memory: Memory) -> tuple[ParentServer, ...]:
+        return read_parent(memory.record.view, self._list_ds(memory))
+
+    def _is_parentless(self, memory: Memory) -> bool:
+        records = [ds for ds_set in self._list_ds(memory).values() for ds in ds_set]
+        return is_parentless(memory.record.view, records)
 
     def _store(self, memory: Memory, state: TimetableState) -> None:
         """Keep a state before anything of it is done; the moment alone is worth a write an hour."""

@@ -71,7 +71,7 @@ def test_a_new_zone_is_published_at_once_and_asks_for_its_ds_when_caches_agree(m
     world.rest()
     assert world.now - begun == 3600 + 3600  # propagation and the TTL of the DNSKEY RRset
     assert world.list_served(rt.CDNSKEY) == {"ksk-1"}
-    assert "the parent has no DS of ksk-1 yet" in world.outcome.sentence
+    assert "the parent has no DS record of ksk-1 yet" in world.outcome.sentence
 
 
 def test_a_zsk_is_replaced_when_it_is_old(make_world: MakeWorld) -> None:
@@ -544,7 +544,7 @@ def test_a_zone_goes_insecure_when_no_cache_has_its_ds_and_can_come_back(settled
     world.work()
     assert not has_anything_signed(world)
     world.change_policy("zsk_period: never")
-    world.run_until(lambda: "the parent has no DS of" in world.outcome.sentence)
+    world.run_until(lambda: "the parent has no DS record of" in world.outcome.sentence)
     assert len(world.list_served()) == 2
     world.give_ds(*(name for name in world.list_served() if name.startswith("ksk")))
     world.run_until(lambda: "nothing is due" in world.outcome.sentence)
@@ -591,3 +591,51 @@ def test_a_zone_whose_parent_shall_have_no_ds_asks_for_none(make_world: MakeWorl
     start(world, RolloverKind.KSK)
     world.run_until(lambda: not world.outcome.state.rollovers)
     assert world.list_served() == {"ksk-3", "zsk-1"}
+
+
+def test_a_ds_that_shall_be_no_more_is_asked_to_go_and_the_zone_stays_signed(settled: RolloverWorld) -> None:
+    world = settled
+    world.change_policy("parent_ds: false, zsk_period: never")
+    world.work()
+    assert "the policy wants no DS record (parent_ds): all servers of the parent are to remove" in (
+        world.outcome.sentence
+    )
+    published = world.pipelines.pipeline.state.published
+    assert published is not None
+    assert [rdata.hex() for rdata in published.names[ORIGIN][rt.CDS].rdatas] == ["0000000000"]
+    world.give_ds()
+    world.run_until(lambda: "nothing is due" in world.outcome.sentence)
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+    assert world.list_served(rt.CDNSKEY) == set()
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: not world.outcome.state.rollovers)
+    assert world.list_served() == {"ksk-3", "zsk-1"}
+
+
+def test_a_zone_whose_parent_is_not_found_goes_insecure_once_the_policy_says_that_it_has_no_ds(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world("zsk_period: never")
+    world.is_parent_known = False
+    world.run_until(lambda: "no name server of the parent is found" in world.outcome.sentence)
+    world.change_policy("signed: false")
+    for _ in range(30):
+        world.work()
+        world.pipelines.clock.pass_time(DAY)
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+    assert "set 'parent_ds: false' in the policy" in world.outcome.sentence
+    world.change_policy("signed: false, parent_ds: false")
+    said = world.now
+    world.run_until(lambda: not has_anything_signed(world))
+    assert world.now - said >= DAY, "a DS that nobody saw may be in caches"
+
+
+def test_the_word_of_the_operator_does_not_count_against_a_ds_that_was_seen(settled: RolloverWorld) -> None:
+    world = settled
+    world.is_parent_known = False
+    world.change_policy("signed: false, parent_ds: false")
+    for _ in range(60):
+        world.work()
+        world.pipelines.clock.pass_time(DAY)
+    assert world.list_served() == {"ksk-1", "zsk-1"}
+    assert "no name server of the parent is known" in world.outcome.sentence
