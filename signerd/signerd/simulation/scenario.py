@@ -77,7 +77,8 @@ class Scenario:
         parent: How the parent behaves.
         troubles: What goes wrong; two of the same kind do not overlap.
         deeds: What operators do, and when.
-        approval_delay: How long an operator takes to approve a step, seconds.
+        approval_delay: How long an operator takes to approve a step, or to accept a clock that is right,
+            seconds.
         approved: Steps that the operator approves; others wait on.
         dnskey_ttl: At first, seconds.
         largest_ttl: Of the zone's data at first, seconds.

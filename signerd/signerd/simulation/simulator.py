@@ -87,6 +87,7 @@ class Simulator:
         self._boot = 0
         self._deeds = sorted(scenario.deeds, key=lambda deed: deed[0])
         self._approve_at: dict[tuple[int, str], int] = {}
+        self._accept_clock_at: int | None = None
         self._told: dict[str, str] = {}
         self._open_periods: dict[tuple[str, str], tuple[str, int]] = {}
         self._periods: list[Period] = []
@@ -138,13 +139,20 @@ class Simulator:
         return now + (trouble.clock_error if trouble else 0)
 
     def _believes_clock(self, now: int) -> bool:
+        is_right = not self._has(TroubleKind.CLOCK, now)
+        if self._accept_clock_at is not None and self._accept_clock_at <= now and is_right:
+            self._watch = ClockWatch(CLOCK_BOUNDS, None)
+            self._accept_clock_at = None
+            self._history.note(now, "the operator accepts the clock")
         try:
             self._watch.check(self._find_wall(now), float(now))
         except ClockSuspect as error:
             if "clock" not in self._told:
                 self._history.note(now, f"nothing is signed: {error}", is_for_person=True)
                 self._told["clock"] = "told"
+                self._accept_clock_at = now + self._scenario.approval_delay
             return False
+        self._accept_clock_at = None
         self._told.pop("clock", None)
         return True
 
@@ -159,7 +167,8 @@ class Simulator:
     def _do(self, deed: Deed, now: int) -> None:
         if isinstance(deed, StartCommand):
             self._state = start_rollover(self._state, deed.kind, self._policy, self._find_wall(now))
-            self._history.note(now, f"the operator starts a {deed.kind} rollover")
+            number = self._state.next_number - 1
+            self._history.note(now, f"the operator starts {deed.kind} rollover {number}")
         elif isinstance(deed, AbortCommand):
             if self._state.rollovers:
                 self._state = abort_rollover(self._state, self._state.rollovers[0].number)
@@ -204,6 +213,7 @@ class Simulator:
             facts = self._observe(now)
             outcome = take_step(self._state, moment, self._policy, facts)
             self._seen = facts, outcome.state, self._policy, self._boot, wall - now
+            self._note_rollovers(self._state, outcome.state, now)
             self._state, self._outcome = outcome.state, outcome
             self._carry_out(outcome, now, wall)
         self._note_people(outcome, now)
@@ -247,6 +257,20 @@ class Simulator:
             is_kms_open=is_kms_open,
         )
 
+    def _note_rollovers(self, before: TimetableState, after: TimetableState, now: int) -> None:
+        """Note what begins by itself and what ends."""
+        former = {rollover.number: rollover for rollover in before.rollovers}
+        present = {rollover.number: rollover for rollover in after.rollovers}
+        for number, rollover in former.items():
+            if number not in present:
+                ending = "has been turned back" if rollover.is_aborted else "is finished"
+                self._history.note(now, f"{rollover.kind} rollover {number} {ending}")
+            elif present[number].is_aborted is not rollover.is_aborted:
+                self._history.note(now, f"{rollover.kind} rollover {number} turns round")
+        for number, rollover in present.items():
+            if number not in former:
+                self._history.note(now, f"{rollover.kind} rollover {number} begins")
+
     def _note_people(self, outcome: Outcome, now: int) -> None:
         """Note each moment from which a person must act, once."""
         needs: dict[str, str] = {}
@@ -264,7 +288,8 @@ class Simulator:
                     self._approve_at.setdefault(place, now + self._scenario.approval_delay)
         for name, text in needs.items():
             if self._told.get(name) != text:
-                self._history.note(now, text, is_for_person=True)
+                # what is said anew of the same need is no further moment
+                self._history.note(now, text, is_for_person=name not in self._told)
         self._told = {**needs, **{name: text for name, text in self._told.items() if name == "clock"}}
 
     def _approve_what_is_due(self, now: int) -> None:
@@ -297,6 +322,8 @@ class Simulator:
     def _find_next(self, now: int, wake: int | None) -> int:
         moments = [edge for edge in self._edges if edge > now][:1]
         moments += self._approve_at.values()
+        if self._accept_clock_at is not None:
+            moments.append(self._accept_clock_at)
         for moment in (wake, self._parent.next_event):
             if moment is not None:
                 moments.append(moment)
