@@ -11,6 +11,7 @@ from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.delegation.delegation_state import ProbePlan
 from signerd.delegation.parent_notifier import ParentNotifier
 from signerd.delegation.parent_probe import ParentProbe, ProbeOptions
+from signerd.delegation.probe_pool import ProbePool
 from signerd.delegation.stub_resolver import Patience, ServerAddress
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
@@ -85,10 +86,10 @@ class DnssecDesk:
         options = self._options
         return ProbeTimes(options.probe_interval, options.waiting_probe_interval, options.probe_jitter)
 
-    def make_probe(self, now: Callable[[], int]) -> ParentProbe:
-        """Make what asks parents."""
+    def make_probe(self, now: Callable[[], int]) -> ProbePool:
+        """Make what asks parents, of many zones at a time."""
         options = self._options
-        return ParentProbe(
+        probe = ParentProbe(
             ProbeOptions(
                 tuple(ServerAddress(address.host, address.port) for address in options.resolvers),
                 {
@@ -100,6 +101,7 @@ class DnssecDesk:
             ),
             now,
         )
+        return ProbePool(probe)
 
     def make_care(self, now: Callable[[], int]) -> DelegationCare:
         """Make the job that asks the parents of zones of the API."""

@@ -11,6 +11,7 @@ import trio
 from signerd.clock import Clock
 from signerd.delegation.parent_probe import NoPublicParent, ParentNotFound
 from signerd.delegation.parent_view import ServerAnswer
+from signerd.delegation.probe_pool import Probe
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
 from signerd.rollover.alarms import Alarms
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS: Final = 30.0  # the wall clock is looked at this often: it may be set
 LONGEST_REST_SECONDS: Final = 3600  # until it is seen that a key was disabled, of which nobody tells
-_AT_ONCE: Final = 16  # zones whose parents are asked at a time: bounds sockets
 Listener = Callable[[KeyPlan], None]
 
 
@@ -74,14 +74,6 @@ class Timetables(Protocol):
         ...
 
 
-class Probe(Protocol):
-    """Asks all servers of a parent."""
-
-    async def ask(self, zone: Name) -> Sequence[ServerAnswer]:
-        """Give one answer for each server. Raises ParentNotFound."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class ServedZone:
     """A zone that is looked after.
@@ -114,7 +106,7 @@ class RolloverCare:
 
         Args:
             desk: The timetables.
-            probe: Asks parents.
+            probe: Asks parents; bounds how many are asked at a time.
             clock: The clocks.
             times: How often parents are asked.
             list_zones: Gives the zones that are served, without a look at each of them.
@@ -162,11 +154,10 @@ class RolloverCare:
         """Look after all zones until cancelled."""
         self._token = trio.lowlevel.current_trio_token()
         async with trio.open_nursery() as nursery:
-            limiter = trio.CapacityLimiter(_AT_ONCE)
             while True:
                 self._news = trio.Event()
                 await self.look()
-                self._begin_probes(nursery, limiter)
+                self._begin_probes(nursery)
                 await self._rest()
 
     async def look(self) -> None:
@@ -244,26 +235,25 @@ class RolloverCare:
         )
         self._probes.set(name, at)
 
-    def _begin_probes(self, nursery: trio.Nursery, limiter: trio.CapacityLimiter) -> None:
+    def _begin_probes(self, nursery: trio.Nursery) -> None:
         zones = self._list_zones()
         for name in self._probes.take_due(self._clock.now()):
             if (
                 name not in self._asking and (zone := zones.get(name)) is not None
             ):  # else the end sets it anew
                 self._asking.add(name)
-                nursery.start_soon(self._ask, zone.entry, limiter)
+                nursery.start_soon(self._ask, zone.entry)
 
-    async def _ask(self, entry: ZoneEntry, limiter: trio.CapacityLimiter) -> None:
-        async with limiter:
-            answers: Sequence[ServerAnswer] = ()
-            problem: str | None = None
-            try:
-                answers = await self._probe.ask(entry.name)
-            except ParentNotFound as error:
-                problem = str(error)
-                self._tell(entry, problem, is_expected=isinstance(error, NoPublicParent))
-            timetable = self._desk.open(entry)
-            is_new = await trio.to_thread.run_sync(timetable.take_in, answers, problem)
+    async def _ask(self, entry: ZoneEntry) -> None:
+        answers: Sequence[ServerAnswer] = ()
+        problem: str | None = None
+        try:
+            answers = await self._probe.ask(entry.name)
+        except ParentNotFound as error:
+            problem = str(error)
+            self._tell(entry, problem, is_expected=isinstance(error, NoPublicParent))
+        timetable = self._desk.open(entry)
+        is_new = await trio.to_thread.run_sync(timetable.take_in, answers, problem)
         self._asking.discard(entry.name)
         # the step may ask for less
         self._probes.set(entry.name, self._clock.now() + round(self._times.interval))

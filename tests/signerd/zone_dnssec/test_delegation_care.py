@@ -10,6 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 from deployment import Deployment
 from signerd.delegation.parent_probe import ParentNotFound
 from signerd.delegation.parent_view import ServerAnswer
+from signerd.delegation.probe_pool import ProbePool
 from signerd.dns.name import Name
 from signerd.dns_zones.zone_rows import ZoneScope, create_zone
 from signerd.platform.described import Description
@@ -142,12 +143,46 @@ async def test_no_more_than_sixteen_parents_are_asked_at_a_time(
         sign_zone(deployment, management, f"zone-{number}.example")
     probe = CrowdedProbe(16)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(DelegationCare(lambda: management, probe, 1).look)
+        nursery.start_soon(DelegationCare(lambda: management, ProbePool(probe), 1).look)
         await probe.full.wait()
         await wait_all_tasks_blocked()
         assert probe.waiting == 16
         probe.release.set()
     assert probe.waiting == 18
+
+
+@dataclass
+class HangingProbe(NotedProbe):
+    """Never answers for one zone."""
+
+    hanging: Name = Name(b"")  # noqa: RUF009  # bytes
+    heard: trio.Event = field(default_factory=trio.Event)
+
+    async def ask(self, zone: Name) -> Sequence[ServerAnswer]:
+        answers = await super().ask(zone)
+        if zone == self.hanging:
+            await trio.sleep_forever()
+        if self.asked.count(zone) == 3:
+            self.heard.set()
+        return answers
+
+
+async def test_a_zone_is_asked_for_again_while_another_one_is_waited_for(
+    deployment: Deployment, management: DnssecManagement
+) -> None:
+    slow = sign_zone(deployment, management, "slow.example")
+    quick = sign_zone(deployment, management, "quick.example")
+    probe = HangingProbe(hanging=slow.apex)
+    care = DelegationCare(lambda: management, probe, 0.01)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(care.run)
+        with trio.fail_after(60):
+            while not probe.heard.is_set():
+                deployment.clock.seconds += 3600  # the next probe is due
+                await trio.sleep(0.01)
+        assert probe.asked.count(slow.apex) == 1
+        nursery.cancel_scope.cancel()
+    assert probe.asked.count(quick.apex) >= 3
 
 
 async def test_rounds_follow_each_other(deployment: Deployment, management: DnssecManagement) -> None:
