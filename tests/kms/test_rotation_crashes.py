@@ -3,12 +3,13 @@
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from kms_world import World
+from kms_world import World, make_world
 from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import KmsError, StoreUnavailable
 from signerd_kms.key import Key, KeyType, Scope
@@ -109,14 +110,18 @@ def test_rotations_killed_at_any_moment_lose_nothing(world: World) -> None:
     assert all(sign(last, key) for key in keys)
 
 
-def test_a_locked_database_stops_a_rotation_and_loses_nothing(world: World) -> None:
+@pytest.fixture
+def impatient_world(tmp_path: Path) -> Iterator[World]:
+    with make_world(tmp_path, busy_timeout_seconds=0.05) as made:
+        yield made
+
+
+def test_a_locked_database_stops_a_rotation_and_loses_nothing(impatient_world: World) -> None:
+    world = impatient_world
     kms = open_kms(world)
     key = kms.create_key(world.scope, "k", KeyType.ECDSA_P256, by=NOBODY)
     with world.engine.connect() as locker:
         locker.exec_driver_sql("SELECT 1")  # the engine begins every transaction as a writer
-        for connection in [world.engine.pool.connect() for _ in range(3)]:
-            connection.cursor().execute("PRAGMA busy_timeout = 50")
-            connection.close()
         seals = [world.seal, FileSeal(world.directory / "usb.key", seal_id="usb")]
         for call in (
             lambda: kms.rotate_root(seals, NOBODY),

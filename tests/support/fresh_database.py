@@ -6,18 +6,18 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from signerd.store.engine import open_database
+from signerd.store.engine import BUSY_TIMEOUT_SECONDS, open_database
 from signerd.store.migration import upgrade
 
 
-def make_database(path: Path) -> Engine:
+def make_database(path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Engine:
     """Make a database as `upgrade` leaves a new one, and open it.
 
     The migrations run once in a process; each database is a copy of what they left.
     """
     path.touch(mode=0o600, exist_ok=False)
     path.write_bytes(_run_migrations())
-    return open_database(path)
+    return open_database(path, busy_timeout_seconds=busy_timeout_seconds)
 
 
 @functools.cache

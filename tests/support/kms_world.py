@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from fresh_database import make_database
+from signerd.store.engine import BUSY_TIMEOUT_SECONDS
 from signerd_kms.audit import AuditEvent
 from signerd_kms.key import Scope
 from signerd_kms.kms import Kms
@@ -69,9 +70,9 @@ class World:
 
 
 @contextmanager
-def make_world(directory: Path) -> Generator[World]:
+def make_world(directory: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Generator[World]:
     """Make the tables in a fresh directory."""
-    engine = make_database(directory / "signerd.db")
+    engine = make_database(directory / "signerd.db", busy_timeout_seconds=busy_timeout_seconds)
     try:
         yield World(directory, engine, MemorySink(), FakeClock(), Scope("o-one", "reg-one"))
     finally:

@@ -23,7 +23,6 @@ _SETTINGS = (
     "PRAGMA synchronous = FULL",  # a commit is on disk before it returns: the audit promises it
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # overwrite what is deleted: wrapped keys are destroyed for good
-    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}",
 )
 
 
@@ -31,11 +30,15 @@ class DatabaseRefused(Exception):
     """The database file is not what it must be: kind, owner or mode."""
 
 
-def open_database(path: Path) -> Engine:
+def open_database(path: Path, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Engine:
     """Open the database file, made with mode 0600 if it is not there.
 
     Transactions begin with BEGIN IMMEDIATE, so that no two writers meet half way; with the execution option
     `signerd_read_only` they begin as readers, which see one state and never wait.
+
+    Args:
+        path: The file.
+        busy_timeout_seconds: How long a writer waits for another one, of this process or of others.
 
     Raises:
         DatabaseRefused: The file is no regular file, belongs to another user or is readable by others.
@@ -44,12 +47,12 @@ def open_database(path: Path) -> Engine:
     _prepare_file(path)
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
+        connect_args={"check_same_thread": False, "timeout": busy_timeout_seconds},
         pool_size=MAX_CONNECTIONS,  # opening one costs more than a query, so none is closed again
         max_overflow=0,
         hide_parameters=True,  # errors and logs must not carry the values of statements
     )
-    turns = _Turns()
+    turns = _Turns(busy_timeout_seconds)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", turns.begin)
     event.listen(engine, "checkin", turns.end)
@@ -95,8 +98,9 @@ class _Turns:
     processes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timeout_seconds: float) -> None:
         self._lock = threading.Lock()
+        self._timeout_seconds = timeout_seconds
 
     def begin(self, connection: Connection) -> None:
         """Begin a transaction, as the execution options of the connection say."""
@@ -105,7 +109,7 @@ class _Turns:
             return
         if not connection.info.get(_HAS_TURN):
             # Should it take too long, SQLite says so.
-            connection.info[_HAS_TURN] = self._lock.acquire(timeout=BUSY_TIMEOUT_SECONDS)
+            connection.info[_HAS_TURN] = self._lock.acquire(timeout=self._timeout_seconds)
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def end(self, connection: sqlite3.Connection | None, record: ConnectionPoolEntry) -> None:
