@@ -48,6 +48,14 @@ def daemon(tmp_path: Path) -> Generator[DaemonProcess]:
         yield daemon
 
 
+@pytest.fixture(scope="module")
+def signalling(tmp_path_factory: pytest.TempPathFactory) -> Generator[DaemonProcess]:
+    """A server with its signals published, for tests that only ask."""
+    with run_daemon(tmp_path_factory.mktemp("signalling"), FILES, OPTIONS) as daemon:
+        daemon.wait_for(lambda _: has_signals(daemon))
+        yield daemon
+
+
 def find(daemon: DaemonProcess, name: str, rdatatype: str) -> dns.rrset.RRset | None:
     number = dns.rdatatype.from_text(rdatatype)
     return next((found for found in daemon.ask(name, rdatatype).answer if found.rdtype == number), None)
@@ -77,26 +85,24 @@ def trust(daemon: DaemonProcess, zone: str, directory: Path) -> Generator[int]:
 
 @pytest.mark.parametrize("zone", list(SIGNALS))
 def test_a_resolver_validates_the_signals_and_they_are_those_of_the_zone(
-    daemon: DaemonProcess, tmp_path: Path, zone: str
+    signalling: DaemonProcess, tmp_path: Path, zone: str
 ) -> None:
-    daemon.wait_for(lambda _: has_signals(daemon))
-    with trust(daemon, zone, tmp_path) as port:
+    with trust(signalling, zone, tmp_path) as port:
         for rdatatype in TYPES:
             query = dns.message.make_query(SIGNALS[zone], rdatatype, want_dnssec=True)
             answer = dns.query.udp_with_fallback(query, "127.0.0.1", 10, port)[0]
             assert answer.rcode() == dns.rcode.NOERROR
             assert answer.flags & dns.flags.AD
             found = next(rrset for rrset in answer.answer if rrset.rdtype != dns.rdatatype.RRSIG)
-            apex = find(daemon, "child.parent.test", rdatatype)
+            apex = find(signalling, "child.parent.test", rdatatype)
             assert apex is not None
             assert found.to_rdataset() == apex.to_rdataset()
 
 
-def test_tools_accept_the_zones_with_signals(daemon: DaemonProcess, tmp_path: Path) -> None:
-    daemon.wait_for(lambda _: has_signals(daemon))
+def test_tools_accept_the_zones_with_signals(signalling: DaemonProcess, tmp_path: Path) -> None:
     for zone, name in SIGNALS.items():
         dump = tmp_path / zone
-        dump.write_text(daemon.run_command("dump", zone).stdout)
+        dump.write_text(signalling.run_command("dump", zone).stdout)
         assert f"{name} " in dump.read_text()
         for command in (
             [find_tool("ldns-verify-zone"), "-V", "2", str(dump)],
@@ -111,9 +117,8 @@ def test_tools_accept_the_zones_with_signals(daemon: DaemonProcess, tmp_path: Pa
         assert all(line.startswith("[_dsboot.") and "CD" in line for line in complaints)
 
 
-def test_kdig_shows_the_signal_signed_by_the_zone_that_has_it(daemon: DaemonProcess) -> None:
-    daemon.wait_for(lambda _: has_signals(daemon))
-    command = [find_tool("kdig"), "@127.0.0.1", "-p", str(daemon.port), "+dnssec", "+noall", "+answer"]
+def test_kdig_shows_the_signal_signed_by_the_zone_that_has_it(signalling: DaemonProcess) -> None:
+    command = [find_tool("kdig"), "@127.0.0.1", "-p", str(signalling.port), "+dnssec", "+noall", "+answer"]
     result = subprocess.run(
         [*command, SIGNALS["provider.test"], "CDS"], capture_output=True, text=True, check=True, timeout=30
     )
