@@ -104,6 +104,7 @@ def open_custody(
     """
     state = StateDirectory(config.state_directory)
     is_new = False
+    engine: Engine | None = None
     try:
         engine = open_database(state.database)
         upgrade(engine)
@@ -146,6 +147,8 @@ def open_custody(
         SQLAlchemyError,
         OSError,
     ) as error:
+        if engine is not None:
+            engine.dispose()
         raise CustodyUnavailable(_explain(error), is_new=is_new) from error
     return Custody(engine, kms, platform, requests, store, jobs)
 
@@ -227,6 +230,12 @@ class CustodyHolder:
                         logger.error("no keys, so nothing can be signed: %s", error)
                     self.reason = str(error)
             return self._custody is not None
+
+    def close(self) -> None:
+        """Close the database, which then is one whole file; what uses it after this opens it again."""
+        with self._lock:
+            if self._custody is not None:
+                self._custody.engine.dispose()
 
     def _open(self) -> None:
         try:

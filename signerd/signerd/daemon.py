@@ -103,7 +103,10 @@ def run(
     try:
         with lock_state(state):
             daemon = Daemon(config, clock or SystemClock(), on_stage, acknowledged)
-            trio.run(daemon.serve)
+            try:
+                trio.run(daemon.serve)
+            finally:
+                daemon.close()
     except StateLocked as error:
         raise StartRefused(str(error)) from error
 
@@ -350,6 +353,10 @@ class Daemon:
         for path in (self._state.control_socket, self._state.responders_socket):
             path.unlink(missing_ok=True)
         logger.info("stopped")
+
+    def close(self) -> None:
+        """Close the database, after all that uses it has ended."""
+        self._holder.close()
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
         served = make_served_zones(self._config, FleetPublisher(self._fleet))

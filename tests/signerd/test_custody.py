@@ -29,6 +29,15 @@ def test_what_was_sealed_by_command_is_not_opened_by_the_next_attempt(tmp_path: 
     assert str(holder.state) == "unsealed"
 
 
+def test_closed_the_database_is_one_file_without_a_log(tmp_path: Path) -> None:
+    holder = make_holder(tmp_path)
+    assert holder.open()
+    assert (tmp_path / "signerd.db-wal").exists()
+    holder.close()
+    assert not (tmp_path / "signerd.db-wal").exists()
+    assert holder.custody.kms.list_seals()
+
+
 def test_sealed_by_command_before_it_was_ever_open_it_stays_so(tmp_path: Path) -> None:
     make_holder(tmp_path).open()
     holder = make_holder(tmp_path)

@@ -46,7 +46,10 @@ def make_local_sender(config: Config) -> Sender:
     application = make_application(parts)
 
     def send(method: str, path: str, headers: Mapping[str, str], body: object | None) -> httpx.Response:
-        return trio.run(_send_locally, application, method, path, headers, body)
+        try:
+            return trio.run(_send_locally, application, method, path, headers, body)
+        finally:
+            holder.close()  # the next call opens it again
 
     return send
 
