@@ -103,21 +103,23 @@ def simulate_keys(
     if end <= begin:
         raise CommandFailed("the end must be after the start")
     configured = _find_policy(read_config(config, None).policies, policy)
+    ttl = read_span(largest_ttl)
+    signing = _make_signing_policy(configured, read_span(soa_expire), ttl)
     wanted = make_timetable_policy(configured, _PARENT_INTERVAL)
     wanted = replace(
         wanted,
+        signature_life=signing.validity_seconds - signing.refresh_margin_seconds,
         is_csk=csk or wanted.is_csk,
         zsk_period=wanted.zsk_period if zsk_period is None else read_span(zsk_period) or None,
         ksk_period=wanted.ksk_period if ksk_period is None else read_span(ksk_period) or None,
         modes={**wanted.modes, **dict.fromkeys(ask or (), Mode.ASK)},
     )
-    ttl = read_span(largest_ttl)
     delay = read_span(parent_delay)
     scenario = Scenario(
         begin,
         end,
         wanted,
-        _make_signing_policy(configured, read_span(soa_expire), ttl),
+        signing,
         ParentHabits(
             lambda _: delay,
             (0, min(_LATE_SERVER, wanted.parent_lag)),

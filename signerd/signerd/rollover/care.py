@@ -17,13 +17,12 @@ from signerd.dns.zone import Zone
 from signerd.rollover.alarms import Alarms
 from signerd.rollover.key_plan import KeyPlan
 from signerd.rollover.probe_times import ProbeTimes
-from signerd.rollover.zone_timetable import StepReport
+from signerd.rollover.zone_timetable import LONGEST_REST_SECONDS, StepReport
 from signerd.zones.zone_list import ZoneEntry
 
 logger = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS: Final = 30.0  # the wall clock is looked at this often: it may be set
-LONGEST_REST_SECONDS: Final = 3600  # until it is seen that a key was disabled, of which nobody tells
 Listener = Callable[[KeyPlan], None]
 
 

@@ -21,6 +21,7 @@ class KeyPlan:
         outcome: Of the last step: state, sentence, waits, problem, when it looks again.
         looked_at: When that step was, epoch seconds.
         tags: Name of each key that exists, and its key tag.
+        next_look: When it is looked at again at the latest, epoch seconds; None: when the outcome says.
     """
 
     zone: str
@@ -29,6 +30,12 @@ class KeyPlan:
     outcome: Outcome
     looked_at: int
     tags: Mapping[str, int] = field(default_factory=dict[str, int])
+    next_look: int | None = None
+
+    @property
+    def looks_again_at(self) -> int:
+        """When the zone is looked at again at the latest, epoch seconds."""
+        return self.outcome.wake_at if self.next_look is None else self.next_look
 
     @property
     def is_delegated(self) -> bool:
@@ -55,7 +62,8 @@ class KeyPlan:
         return tuple(replace(duty, what=self.spell_keys(duty.what)) for duty in list_duties(self.outcome))
 
     def spell_keys(self, text: str) -> str:
-        """Put the tags of keys beside their names: registrars and other programs know keys by their tags."""
+        """Put the tags of keys beside their names, for registrars, and the zone into commands."""
+        text = text.replace("rollover approve ZONE ", f"rollover approve {self.zone} ")
         if not self.tags:
             return text
         names = "|".join(map(re.escape, self.tags))

@@ -22,7 +22,7 @@ def describe_plan(plan: KeyPlan) -> Json:
         "problem": plan.problem,
         "duties": [_describe_duty(duty) for duty in plan.list_duties()],
         "looked_at": plan.looked_at,
-        "looks_again_at": outcome.wake_at,
+        "looks_again_at": plan.looks_again_at,
         "clock_step": outcome.clock_step,
         "denial": state.denial,
         "keys": [_describe_key(key, plan.tags.get(key.name)) for key in state.keys],
@@ -44,7 +44,7 @@ def summarise_plan(plan: KeyPlan) -> Json:
         "problem": plan.problem,
         "is_changing": bool(outcome.state.rollovers),
         "needs_person": bool(plan.list_duties()),
-        "looks_again_at": outcome.wake_at,
+        "looks_again_at": plan.looks_again_at,
     }
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.clock import Clock
 from signerd.config.policy import KskRollover, Policy
+from signerd.config.signature_times import ImpossiblePolicy, resolve_times
 from signerd.custody import CustodyUnavailable
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns import rdatatype as rt
@@ -46,6 +47,7 @@ from signerd.timetable.state import Moment, RolloverKind, TimetableState
 from signerd.timetable.state_record import BadStateRecord
 from signerd.timetable.timetable import Outcome, take_step
 from signerd.zone_dnssec.ignored_servers import mark_answers
+from signerd.zones.checks import find_soa_expire
 from signerd.zones.pipeline import SigningImpossible
 from signerd.zones.zone_list import ZoneEntry
 from signerd_kms.errors import KmsError
@@ -55,6 +57,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_ROUNDS: Final = 10  # of steps at a time: each follows from what the one before has made
 RETRY_SECONDS: Final = 60  # until what could not be done is tried again
+LONGEST_REST_SECONDS: Final = 3600  # until it is seen that a key was disabled, of which nobody tells
 _PROBLEM_SECONDS: Final = 300  # until it is looked whether what has stopped the timetable is still so
 _STALE_PROBES: Final = 2  # intervals between probes after which an answer of the parent counts as old
 _FAILURES: Final = (KmsError, KeyUnusable, WrongPrivateKey, SQLAlchemyError, BadStateRecord)
@@ -291,8 +294,9 @@ class ZoneTimetable:
         now = self._parts.clock.now()
         if outcome.problem is not None:  # nobody tells when a key is usable again
             look_again_at = min(look_again_at, now + _PROBLEM_SECONDS)
+        looks_again_at = min(look_again_at, now + LONGEST_REST_SECONDS)
         self._plan = KeyPlan(
-            self.entry.text, self.entry.policy, policy, outcome, now, _list_tags(memory.keys)
+            self.entry.text, self.entry.policy, policy, outcome, now, _list_tags(memory.keys), looks_again_at
         )
         aim = self._describe_aim(keys, memory)
         # of what a step that failed half-way, or a command, has stored, nobody was told yet
@@ -327,6 +331,7 @@ class ZoneTimetable:
                 parent,
                 self._is_parentless(memory),
             )
+            policy = replace(policy, signature_life=self._find_signature_life(published, served))
             outcome = take_step(state, moment, policy, facts, first_keys=self._may_begin(served))
             if look.is_exact or not _differs(memory.record.state, outcome.state):
                 break
@@ -334,6 +339,16 @@ class ZoneTimetable:
         if not look.is_exact:
             look_again_at = min(look_again_at, now + 1 + round(self._watch.rest_seconds))
         return outcome, policy, look_again_at
+
+    def _find_signature_life(self, published: Zone | None, served: ServedKeys) -> int | None:
+        """Say after how long the last signature of a key that signs no more is replaced."""
+        if published is None:
+            return None
+        try:
+            times = resolve_times(self._options, find_soa_expire(published), served.largest_ttl)
+        except ImpossiblePolicy:
+            return None  # who signs says so
+        return times.validity - times.refresh_margin
 
     def _hold_unconfirmed(self, memory: Memory, state: TimetableState, now: int) -> TimetableState:
         """Let no wait for DS records end by what the parent said long ago: it may say something else now.

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from signerd.timetable.policy import Mode, Step, TimetablePolicy
+from signerd.timetable.rollover_progress import StepState, list_steps
 from signerd.timetable.rollover_steps import is_too_late_to_abort
 from signerd.timetable.state import KeyRole, Rollover, RolloverKind, TimetableKey, TimetableState
 
@@ -78,9 +79,16 @@ def approve_step(state: TimetableState, number: int, step: Step, policy: Timetab
     """Let a step of a rollover happen that asks for approval.
 
     Raises:
-        RolloverRefused: There is no such rollover, or the step is held.
+        RolloverRefused: There is no such rollover or step, it was taken, or it is held.
     """
     rollover = _find(state, number)
+    states = {progress.step: progress.state for progress in list_steps(state, rollover, None)}
+    if step not in states:
+        raise RolloverRefused(
+            f"rollover {number} ({rollover.kind}) has no step '{step}'; it has {', '.join(states)}"
+        )
+    if states[step] is StepState.DONE:
+        raise RolloverRefused(f"the step '{step}' of rollover {number} has been taken")
     if policy.find_mode(step) is Mode.HOLD:
         raise RolloverRefused(f"the policy holds the step '{step}'; change it there")
     return _replace(state, replace(rollover, approved=rollover.approved | {step}))

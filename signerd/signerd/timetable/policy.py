@@ -68,6 +68,8 @@ class TimetablePolicy:
         parent_lag: Longest time from when the parent carries out a request until all of its servers show it.
             If a request is taken back, what it asked for may still come to light for as long.
         parent_interval: How often the parent is asked while something is awaited of it.
+        signature_life: Longest time from when a key has stopped signing until the last of its signatures is
+            replaced; None if unknown. It only tells people how long that wait may be.
     """
 
     algorithm: int = 13
@@ -84,6 +86,7 @@ class TimetablePolicy:
     parent_propagation: int = 3600
     parent_lag: int = 7 * DAY
     parent_interval: int = 3600
+    signature_life: int | None = None
 
     def find_mode(self, step: Step) -> Mode:
         """Say who lets a step happen."""

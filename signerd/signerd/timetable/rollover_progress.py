@@ -88,7 +88,8 @@ def _is_done(state: TimetableState, rollover: Rollover, step: Step) -> bool:
                 and all(key.data.is_gone for key in outgoing if key.algorithm in algorithms)
             )
         case Step.DELEGATE:  # each server of the parent was seen to have done it
-            coming = [key.ds for key in incoming if key.role.signs_keys]
+            # none comes if the policy wants none
+            coming = [key.ds for key in incoming if key.role.signs_keys and not key.ds.is_gone]
             going = [key.ds for key in outgoing if key.role.signs_keys]
             return all(
                 trace.is_wanted and (trace.is_everywhere or trace.settles_at is not None) for trace in coming
@@ -97,7 +98,7 @@ def _is_done(state: TimetableState, rollover: Rollover, step: Step) -> bool:
                 for trace in going
             )
         case Step.CONFIRM:
-            return all(key.ds.is_everywhere for key in incoming if key.role.signs_keys) and all(
+            return all(key.ds.is_everywhere or key.ds.is_gone for key in incoming) and all(
                 key.ds.is_gone for key in outgoing
             )
         case Step.WITHDRAW:

@@ -70,6 +70,7 @@ def advance(
             return Progress(state, tuple(taken), wait)
         gate = check_gate(rollover, step, policy)
         if gate is not None:
+            gate = replace(gate, since=min(now, _find_arrival(state, rollover)))
             return Progress(state, tuple(taken), gate)
         following = change(state)
         dangers = find_dangers(following)
@@ -96,10 +97,19 @@ def check_gate(rollover: Rollover, step: Step, policy: TimetablePolicy) -> Wait 
     if rollover.is_aborted or mode is Mode.AUTO or (mode is Mode.ASK and step in rollover.approved):
         return None  # who aborts wants the way back to be taken
     if mode is Mode.HOLD:
-        reason = f"the policy holds the step '{step}'"
+        reason = f"the policy holds the step '{step}' (option 'steps')"
     else:
-        reason = f"the step '{step}' awaits 'signerd rollover approve'"
-    return Wait(rollover.number, step, reason, OPERATOR)
+        reason = f"the step '{step}' awaits 'signerd rollover approve ZONE {rollover.number}'"
+    return Wait(rollover.number, step, reason, OPERATOR, since=rollover.started_at)
+
+
+def _find_arrival(state: TimetableState, rollover: Rollover) -> int:
+    """Say since when a step could be taken that somebody must let happen: since the last thing happened."""
+    keys = state.select((*rollover.incoming, *rollover.outgoing))
+    moments = [trace.since for key in keys for trace in (key.dnskey, key.data, key.ds)]
+    moments += [key.made_at for key in state.select(rollover.incoming)]
+    moments += [state.coverage[key.algorithm].since for key in keys if key.algorithm in state.coverage]
+    return max([rollover.started_at, *(moment for moment in moments if moment is not None)])
 
 
 def _find_next(
@@ -199,8 +209,13 @@ def _find_next(
             return parent_wait.step or Step.DELEGATE, None, parent_wait
 
     if not all(key.data.is_gone for key in outgoing if key.algorithm not in old_algorithms):
-        reason = "the signatures of the old key are to leave all caches"
-        return Step.SIGN, None, wait(Step.SIGN, reason, (key.data for key in outgoing))
+        reason = "the signatures of the old key are replaced as they fall due, and are to leave all caches"
+        replaced = wait(Step.SIGN, reason, (key.data for key in outgoing))
+        if replaced.until is None and replaced.since is not None and policy.signature_life is not None:
+            latest = replaced.since + policy.signature_life
+            until = state.largest_ttl.find_settling(latest, policy.propagation)
+            replaced = replace(replaced, until=until if until > now else None)
+        return Step.SIGN, None, replaced
 
     if any(key.dnskey.is_wanted for key in outgoing):
         return (

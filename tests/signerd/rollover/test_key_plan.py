@@ -31,11 +31,17 @@ PLAN = KeyPlan("a.test", "default", POLICY, OUTCOME, 9, {"ksk-1": 12345, "ksk-11
         ("remove ksk-1, add ksk-11", "remove ksk-1 (tag 12345), add ksk-11 (tag 678)"),
         ("ksk-12 is to be made", "ksk-12 is to be made"),
         ("zsk-1 and task-1", "zsk-1 and task-1"),
+        ("say 'signerd rollover approve ZONE 2'", "say 'signerd rollover approve a.test 2'"),
     ],
 )
 def test_keys_are_named_with_their_tags(text: str, spelt: str) -> None:
     assert PLAN.spell_keys(text) == spelt
-    assert replace(PLAN, tags={}).spell_keys(text) == text
+    assert replace(PLAN, tags={}).spell_keys(text) == text.replace("ZONE", "a.test")
+
+
+def test_the_next_look_may_come_before_what_the_timetable_waits_for() -> None:
+    assert PLAN.looks_again_at == 9
+    assert replace(PLAN, next_look=7).looks_again_at == 7
 
 
 def test_what_people_are_told_names_tags() -> None:

@@ -376,8 +376,12 @@ def test_a_step_that_is_held_happens_once_the_policy_lets_it(settled: RolloverWo
     start(world, RolloverKind.ZSK)
     world.pipelines.clock.pass_time(DAY)
     world.work()
-    assert "the policy holds the step 'make'; the operator must act" in world.outcome.sentence
+    assert (
+        "the policy holds the step 'make' (option 'steps'); the operator must act" in world.outcome.sentence
+    )
     assert world.names == ["ksk-1", "zsk-1"]
+    with pytest.raises(RolloverRefused, match="waits for approval: the policy holds the step 'make'"):
+        world.open_desk().approve("small.test", 3, None)
     world.change_policy("zsk_period: never")
     world.run_until(lambda: not world.list_rollovers())
     assert world.names == ["ksk-1", "zsk-3"]
@@ -388,12 +392,14 @@ def test_a_step_is_approved_and_a_rollover_turned_back_by_command(settled: Rollo
     world.change_policy("zsk_period: never, steps: {delegate: ask}")
     world.work()
     desk = world.open_desk()
-    with pytest.raises(RolloverRefused, match="no step of a rollover 3 waits for approval"):
+    with pytest.raises(RolloverRefused, match="no rollover 3 is under way"):
         desk.approve("small.test", 3, None)
     assert desk.start("small.test", RolloverKind.KSK).startswith(
         "ksk rollover 3 of zone small.test has begun; "
     )
-    world.run_until(lambda: "awaits 'signerd rollover approve'" in world.outcome.sentence)
+    with pytest.raises(RolloverRefused, match="no step of rollover 3 waits for approval; 'signerd rollover"):
+        desk.approve("small.test", 3, None)
+    world.run_until(lambda: "awaits 'signerd rollover approve" in world.outcome.sentence)
     assert world.list_served(rt.CDNSKEY) == {"ksk-1"}
     assert desk.approve("small.test.", 3, None).startswith("the step 'delegate' of rollover 3 is approved; ")
     world.work()

@@ -162,11 +162,54 @@ def test_a_server_that_goes_back_starts_the_wait_again() -> None:
 def test_a_step_that_asks_waits_for_its_approval() -> None:
     zone = Zone(replace(POLICY, modes={Step.DELEGATE: Mode.ASK}))
     outcome = zone.roll_ksk_until_ds()
-    assert "the step 'delegate' awaits 'signerd rollover approve'" in outcome.sentence
+    assert "the step 'delegate' awaits 'signerd rollover approve ZONE 2'" in outcome.sentence
     assert zone.step(9 * DAY).arrangement.cds == ("ksk-1",)
 
     zone.state = approve_step(zone.state, 2, Step.DELEGATE, zone.policy)
     assert zone.step().arrangement.cds == ("ksk-2",)
+
+
+def test_a_gate_says_since_when_it_waits_and_how_to_open_it() -> None:
+    zone = Zone(replace(POLICY, modes={Step.DELEGATE: Mode.ASK}))
+    outcome = zone.roll_ksk_until_ds()
+    (wait,) = outcome.waits
+    assert wait.since == zone.now, "the DNSKEY record is everywhere since now"
+    begun = wait.since
+    assert "'signerd rollover approve ZONE 2'" in outcome.sentence
+    (wait,) = zone.step(9 * DAY).waits
+    assert wait.since == begun
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (Step.MAKE, "the step 'make' of rollover 2 has been taken"),
+        (Step.SIGN, r"rollover 2 \(ksk\) has no step 'sign'; it has make, publish, delegate"),
+    ],
+)
+def test_a_step_that_was_taken_or_does_not_exist_cannot_be_approved(step: Step, message: str) -> None:
+    zone = Zone()
+    zone.roll_ksk_until_ds()
+    with pytest.raises(RolloverRefused, match=message):
+        approve_step(zone.state, 2, step, zone.policy)
+    assert approve_step(zone.state, 2, Step.WITHDRAW, zone.policy).rollovers[0].approved == {Step.WITHDRAW}
+
+
+def test_the_wait_for_old_signatures_says_when_the_last_is_replaced() -> None:
+    zone = Zone(replace(POLICY, signature_life=10 * DAY))
+    zone.start(RolloverKind.ZSK)
+    zone.step()
+    zone.carry_out(zone.step())
+    zone.step()
+    zone.step(2 * 3600)
+    zone.facts = replace(zone.facts, signing=frozenset({"zsk-1", "zsk-2"}))
+    (wait,) = zone.step(DAY).waits
+    assert wait.step is Step.SIGN
+    assert wait.since is not None
+    assert wait.until == wait.since + 10 * DAY + 3600 + 86400
+    assert (wait := zone.step(20 * DAY).waits[0]).until is None, "it takes longer than it should"
+    zone.facts = replace(zone.facts, signing=frozenset({"zsk-2"}))
+    assert zone.step(60).waits[0].until == zone.now + 3600 + 86400
 
 
 def test_a_step_that_is_held_cannot_be_approved() -> None:
