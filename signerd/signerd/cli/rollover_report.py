@@ -115,16 +115,24 @@ def print_report(report: RolloverReport, now: int, *, is_verbose: bool) -> None:
     if not report.zones:
         typer.echo("no zone has a key timetable")
     for plan in report.zones:
-        typer.echo(clean_text(f"{plan.zone}: {plan.sentence}"))
+        again = "" if is_verbose else describe_next_look(plan.looks_again_at)
+        typer.echo(clean_text(f"{plan.zone}: {plan.sentence}{again}"))
         if is_verbose:
             for line in _list_details(plan, now):
                 typer.echo(clean_text(f"  {line}"))
+
+
+def describe_next_look(at: float | None) -> str:
+    """Say when a zone is looked at again, to be put behind its sentence."""
+    return "" if at is None else f" It looks again at {format_time(at)}."
 
 
 def _list_details(plan: PlanStatus, now: int) -> Iterator[str]:
     looks = [f"{word} {format_time(at)}" for word, at in _list_looks(plan) if at is not None]
     yield "; ".join([f"policy {plan.policy}, {plan.denial}", *looks])
     for duty in plan.duties:
+        if duty.rollover is not None:
+            continue  # what the rollover waits for stands there
         yield f"{duty.who} must act{_describe_age(duty.since, now)}: {duty.what}"
     for rollover in plan.rollovers:
         yield from _list_rollover(rollover, now)

@@ -55,8 +55,13 @@ def print_status(report: StatusReport, file: IO[str], *, is_verbose: bool, width
             console.print(Text(f"{clean_text(zone.name)}: {clean_text(zone.last_error)}", style="red"))
         changes = zone.key_changes
         if changes is not None and (changes.needs_person or changes.is_changing):
+            again = (
+                f" It looks again at {format_time(changes.looks_again_at)}." if changes.looks_again_at else ""
+            )
             style = "red" if changes.problem is not None else "yellow" if changes.needs_person else ""
-            console.print(Text(f"{clean_text(zone.name)}: {clean_text(changes.sentence)}", style=style))
+            console.print(
+                Text(f"{clean_text(zone.name)}: {clean_text(changes.sentence)}{again}", style=style)
+            )
 
 
 def make_console(file: IO[str], width: int | None = None) -> Console:
