@@ -25,6 +25,10 @@ class Alarms:
         """Go through the zones that have one."""
         return iter(self._moments)
 
+    def find(self, name: Name) -> int | None:
+        """Give the moment of a zone; None if it has none."""
+        return self._moments.get(name)
+
     def set(self, name: Name, at: int) -> None:
         """Give a zone a moment, in place of the one that it has."""
         if self._moments.get(name) == at:

@@ -223,6 +223,22 @@ class RolloverCare:
 
     # Parents
 
+    def find_next_probe(self, name: Name) -> int | None:
+        """Say when the parent of a zone is asked next, epoch seconds; None if it is not, or is just now."""
+        return self._probes.find(name)
+
+    def ask_soon(self, name: Name) -> bool:
+        """Have the parent of a zone asked now, callable in any thread; say if it is asked at all."""
+        if self._token is None or (self._probes.find(name) is None and name not in self._asking):
+            return False
+        self._token.run_sync_soon(self._ask_now, name)
+        return True
+
+    def _ask_now(self, name: Name) -> None:
+        if name in self._probes:
+            self._probes.set(name, self._clock.now())
+            self._news.set()
+
     def _plan_probe(self, name: Name, report: StepReport) -> None:
         timetable = self._desk.open(report.zone)
         if not timetable.has_parent:

@@ -343,3 +343,18 @@ def test_a_parent_that_was_never_asked_is_asked_now() -> None:
     after_a_step_backwards = NOW + DAY
     outcome = make_outcome(TimetableState(), NOW)
     assert TIMES.find_next(outcome, after_a_step_backwards, NOW, 0.5, is_found=True) == NOW
+
+
+async def test_a_parent_is_asked_on_command() -> None:
+    world = CareWorld("one", "two")
+    one, two = parse_name("one."), parse_name("two.")
+    care, asked = world.care, world.probe.asked
+    assert not care.ask_soon(one), "nothing runs yet"
+    await run_until(
+        world, lambda: set(asked) == {one, two} and None not in map(care.find_next_probe, (one, two))
+    )
+    asked.clear()
+    assert care.find_next_probe(one) == world.clock.now() + 3600
+    assert await trio.to_thread.run_sync(care.ask_soon, one)
+    assert not care.ask_soon(parse_name("three."))
+    await run_until(world, lambda: asked == [one])
