@@ -8,6 +8,7 @@ import trio
 from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.config.options import Config
+from signerd.config.policy import Policy
 from signerd.config.zone_entries import list_entries
 from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
@@ -152,8 +153,9 @@ class Fleet(Protocol):
 class FleetPublisher:
     """Serves zones of the API; see ZonePublisher. Called in worker threads that the event loop started."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, policies: Mapping[str, Policy]) -> None:
         self._fleet = fleet
+        self._policies = policies
 
     def publish(self, apex: Name, identity: str, data_version: int) -> None:
         """Have a committed change served; wait for it a short time."""
@@ -187,6 +189,8 @@ class FleetPublisher:
                 "a file that is gone" if keeper.entry.file is None else f"the file {keeper.entry.file}",
                 keeper.state.unsigned,
                 _describe(keeper),
+                _describe_failure(keeper),
+                self._policies[keeper.entry.policy].parent_ds,
             )
             for keeper in list(self._fleet.keepers.values())
             if keeper.entry.source is Source.FILE
@@ -197,9 +201,12 @@ class OfflinePublisher:
     """Stands where nothing is served: what is changed is served at the next start."""
 
     def __init__(
-        self, list_entries: Callable[[], tuple[Mapping[Name, ZoneEntry], tuple[Notice, ...]]]
+        self,
+        list_entries: Callable[[], tuple[Mapping[Name, ZoneEntry], tuple[Notice, ...]]],
+        policies: Mapping[str, Policy],
     ) -> None:
         self._list_entries = list_entries
+        self._policies = policies
 
     def publish(self, apex: Name, identity: str, data_version: int) -> None:
         """Do nothing."""
@@ -217,7 +224,14 @@ class OfflinePublisher:
         entries, _ = self._list_entries()
         nothing = ServedZone(None, None, None)
         return [
-            FileZone(entry.name, entry.text, f"the file {entry.file}", None, nothing)
+            FileZone(
+                entry.name,
+                entry.text,
+                f"the file {entry.file}",
+                None,
+                nothing,
+                has_ds=self._policies[entry.policy].parent_ds,
+            )
             for entry in entries.values()
             if entry.source is Source.FILE
         ]
@@ -229,6 +243,11 @@ def _describe(keeper: ZoneKeeper) -> ServedZone:
     return ServedZone(serial, state.published_data_version, state.last_error or state.file_error)
 
 
+def _describe_failure(keeper: ZoneKeeper) -> tuple[str, int] | None:
+    error, since = keeper.state.last_error, keeper.state.failed_at
+    return None if error is None or since is None else (error, since)
+
+
 def make_offline_zones(config: Config, holder: CustodyHolder) -> ServedZones:
     """Give what the calls about zones need where no server runs."""
-    return make_served_zones(config, OfflinePublisher(ApiZones(config, holder).list_entries))
+    return make_served_zones(config, OfflinePublisher(ApiZones(config, holder).list_entries, config.policies))

@@ -359,7 +359,7 @@ class Daemon:
         self._holder.close()
 
     async def _start_admin(self, nursery: trio.Nursery) -> None:
-        served = make_served_zones(self._config, FleetPublisher(self._fleet))
+        served = make_served_zones(self._config, FleetPublisher(self._fleet, self._config.policies))
         parts = make_admin_parts(
             self._holder,
             self._clock,

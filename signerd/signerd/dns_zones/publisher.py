@@ -34,6 +34,9 @@ class FileZone:
         place: The file, or that it is gone.
         zone: Its data, unsigned; None if it could never be read.
         served: What is in service.
+        failure: Why the last attempt to sign and publish it came to nothing, and since when that is so, epoch
+            seconds; None if it did not.
+        has_ds: Whether its parent is to have a DS, as its policy says.
     """
 
     apex: Name
@@ -41,6 +44,8 @@ class FileZone:
     place: str
     zone: Zone | None
     served: ServedZone
+    failure: tuple[str, int] | None = None
+    has_ds: bool = True
 
 
 class ZonePublisher(Protocol):
