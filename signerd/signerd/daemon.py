@@ -208,6 +208,7 @@ class Daemon:
         )
         self._workshop.find_published = self._find_published
         self._workshop.on_step = self._rollover_care.post
+        self._dnssec.questions = self._rollover_care
         self._keys = KeyDesk(self._holder, self._workshop.forget_keys)
         self._expirations = ExpirationCache()
         self._addresses = choose_addresses(

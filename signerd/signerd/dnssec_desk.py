@@ -17,6 +17,7 @@ from signerd.dns.name import Name
 from signerd.dns.zone import Zone
 from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.key import DnsKey
+from signerd.rollover.file_zones import FileZoneKeys, NoQuestions, ParentQuestions
 from signerd.rollover.probe_times import ProbeTimes
 from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.delegation_care import DelegationCare
@@ -52,6 +53,7 @@ class DnssecDesk:
         self._options = options
         self._on_change = on_change
         self._on_delegation = on_delegation
+        self.questions: ParentQuestions = NoQuestions()
         self._waits: dict[Name, int] = {}  # from publication until a new DS may be at the parent, seconds
 
     def open(self) -> DnssecManagement:
@@ -72,6 +74,15 @@ class DnssecDesk:
             self._on_change,
             self._on_delegation,
         )
+
+    def open_file_zones(self) -> FileZoneKeys:
+        """Give what says how DNSSEC of zones of files stands.
+
+        Raises:
+            CustodyUnavailable: The database is not open.
+        """
+        custody = self._holder.custody
+        return FileZoneKeys(custody.engine, custody.store.now, custody.platform.region, self.questions)
 
     def find(self) -> DnssecManagement | None:
         """Give what manages DNSSEC; None while the database is not open."""

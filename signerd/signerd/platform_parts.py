@@ -135,6 +135,7 @@ class PlatformParts:
         return DnssecBackend(
             self._dnssec.open(),
             lambda call, verb, of_files: find_place(self.open_dns(), call, verb, of_files),
+            self._dnssec.open_file_zones(),
         )
 
     def summarise(self, organisation: Organisation, project: Project | None) -> KmsSummary:

@@ -17,7 +17,7 @@ from dnssec_api import DnssecApi, serve_dnssec
 from kms_api import ROOT as KEYS
 from kms_api import make_key, path_of
 from platform_api import Json, items_of, object_of, text_of
-from signerd.dns.name import parse_name
+from signerd.dns.name import Name, format_name, parse_name
 from signerd.dns_zones.publisher import FileZone, ServedZone
 from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import make_ds_set
@@ -26,6 +26,7 @@ from signerd.platform.gate import Gate
 from signerd.platform.organisation import set_gate
 from signerd.platform.region import create_region
 from signerd.platform.tables import audit_entries
+from signerd.rollover.file_zones import NoQuestions
 from signerd.store.zone_tables import (
     metadata,
     parent_notices,
@@ -663,14 +664,15 @@ async def test_no_address_and_no_end_are_400(
     await api.admin.refused(400, "PUT", f"{path(zone)}/parent-servers/{server}", body)
 
 
-async def test_for_a_zone_of_a_file_servers_are_ignored_and_all_else_is_409(api: DnssecApi) -> None:
+async def test_a_zone_of_a_file_is_shown_and_not_changed(api: DnssecApi) -> None:
     api.deployment.publisher.files.append(
         FileZone(parse_name("file.test."), "file.test", "the file f.zone", None, ServedZone(None, None, None))
     )
     file = "/v1/dns/zones/file.test/dnssec"
-    for method, target in (("GET", file), ("PUT", file), ("DELETE", file), ("POST", f"{file}:probe")):
-        body = {"region": "nl-01"} if method == "PUT" else None
-        assert "the file f.zone" in await api.admin.refused(409, method, target, body)
+    assert await api.admin.get(file) == {"enabled": False, "dsDelegated": False}
+    for method, body in (("PUT", {"region": "nl-01"}), ("DELETE", None)):
+        assert "the file f.zone" in await api.admin.refused(409, method, file, body)
+    assert "has no keys yet" in await api.admin.refused(409, "POST", f"{file}:probe")
     await api.admin.put(f"{file}/parent-servers/192.0.2.1", {})
     (entry,) = audited(api, "dns.dnssec.ignore_server")
     assert object_of(entry, "context")["zone"] == "file.test"
@@ -678,6 +680,29 @@ async def test_for_a_zone_of_a_file_servers_are_ignored_and_all_else_is_409(api:
         (ignored,) = list_ignored(connection, "file.test", api.deployment.clock.now())
     assert ignored.server == "192.0.2.1#53"
     await api.admin.delete(f"{file}/parent-servers/192.0.2.1")
+
+
+async def test_the_parent_of_a_zone_of_a_file_is_asked_on_command(deployment: Deployment) -> None:
+    asked: list[str] = []
+
+    class Questions(NoQuestions):
+        def ask_soon(self, name: Name) -> bool:
+            asked.append(format_name(name))
+            return True
+
+    async with serve_dnssec(deployment, questions=Questions()) as api:
+        deployment.publisher.files.append(
+            FileZone(parse_name("file.test."), "file.test", "a file", None, ServedZone(None, None, None))
+        )
+        file = "/v1/dns/zones/file.test/dnssec"
+        assert (await api.admin.send("POST", f"{file}:probe")).status_code == 202
+        assert asked == ["file.test."]
+        assert len(audited(api, "dns.dnssec.probe")) == 1
+        member = api.platform.add_member("bob")
+        await api.platform.grant("reader", ["read"], ["dns_zone"], userIdentity=member.subject)
+        bob = api.admin.as_token(member.token)
+        await bob.refused(403, "POST", f"{file}:probe")
+        assert (await bob.get(file))["enabled"] is False
 
 
 async def test_the_parent_is_asked_on_command(api: DnssecApi, zone: ZonePlace) -> None:

@@ -115,6 +115,14 @@ def test_files_and_api_zones_live_side_by_side(daemon: DaemonProcess) -> None:
     caller = Caller(daemon)
     assert "file.test.zone" in caller.send("DELETE", f"{ROOT}/file.test").json()["message"]
     assert caller.send("POST", ROOT, {"zoneName": "file.test"}).status_code == 409
+    dnssec = caller.must("GET", f"{ROOT}/file.test/dnssec")
+    assert (dnssec["enabled"], dnssec["dsDelegated"]) == (True, False)
+    (ksk,) = (key for key in list_items(daemon.zone("file.test"), "keys") if key["role"] == "ksk")
+    assert [record["keyTag"] for record in list_items(dnssec, "dsRecords")] == [ksk["tag"]] * 2
+    assert dnssec["kmsKeyIdentity"] == ksk["kms_key"]
+    daemon.wait_for(lambda _: daemon.zone("file.test")["key_changes"] is not None)
+    assert caller.send("POST", f"{ROOT}/file.test/dnssec:probe").status_code == 202
+    assert caller.send("PUT", f"{ROOT}/file.test/dnssec", {"region": "local"}).status_code == 409
     caller.must("POST", ROOT, {"zoneName": "api.test"})
     caller.add("www", "192.0.2.1")
     (daemon.zones / "api.test.zone").write_text(FILE)

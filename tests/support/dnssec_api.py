@@ -15,6 +15,7 @@ from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
 from signerd.dns_zones.zone_rows import ZoneScope, create_zone
 from signerd.platform.described import Description
+from signerd.rollover.file_zones import FileZoneKeys, NoQuestions, ParentQuestions
 from signerd.zone_dnssec.management import DnssecManagement, Order
 from signerd.zone_dnssec.settings import ZonePlace
 from signerd_kms.attribution import NOBODY
@@ -66,12 +67,19 @@ class DnssecApi:
 
 
 @asynccontextmanager
-async def serve_dnssec(deployment: Deployment, order: Order = Order.SIGN_FIRST) -> AsyncGenerator[DnssecApi]:
+async def serve_dnssec(
+    deployment: Deployment, order: Order = Order.SIGN_FIRST, questions: ParentQuestions | None = None
+) -> AsyncGenerator[DnssecApi]:
     """Serve a deployment until the block ends."""
     changed: list[Name] = []
     management = DnssecManagement(deployment.store, deployment.kms, order, on_change=changed.append)
     dns = deployment.open_dns()
-    backend = DnssecBackend(management, lambda call, verb, of_files: find_place(dns, call, verb, of_files))
+    file_zones = FileZoneKeys(
+        deployment.engine, deployment.store.now, deployment.platform.region, questions or NoQuestions()
+    )
+    backend = DnssecBackend(
+        management, lambda call, verb, of_files: find_place(dns, call, verb, of_files), file_zones
+    )
     parts = replace(deployment.admin_parts, dnssec=lambda: backend)
     async with (
         serve(make_application(parts)) as address,

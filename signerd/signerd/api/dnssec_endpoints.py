@@ -8,13 +8,18 @@ from signerd.api.call import Call
 from signerd.api.dns_backend import DnsBackend, decode_segment, find_for
 from signerd.api.dnssec_views import DnssecBody, IgnoredServerBody, render_ignored, render_status
 from signerd.api.errors import InvalidBody, PartNotAvailable
-from signerd.api.reply import Reply
+from signerd.api.file_zone_dnssec import render_file_status
+from signerd.api.reply import JsonValue, Reply
 from signerd.api.route import Endpoint
 from signerd.api.wire import WireModel
+from signerd.dns_zones.publisher import FileZone
 from signerd.platform.gate import Gate
 from signerd.platform.lifetime import parse_lifetime
 from signerd.platform.region import get_region
 from signerd.platform.rights import DNS_ZONE, KMS_KEY
+from signerd.rollover.file_zones import FileZoneKeys
+from signerd.timetable.state_record import BadStateRecord
+from signerd.zone_dnssec.errors import DnssecOff
 from signerd.zone_dnssec.management import DnssecManagement, Wish
 from signerd.zone_dnssec.parent_servers import ParentServers
 from signerd.zone_dnssec.settings import ZonePlace
@@ -24,10 +29,10 @@ from signerd_kms.key import Key
 PATH: Final = "/v1/dns/zones/{zone}/dnssec"
 SERVER: Final = f"{PATH}/parent-servers/{{server}}"
 
-FindZone = Callable[[Call, str, bool], ZonePlace]
+FindZone = Callable[[Call, str, bool], tuple[ZonePlace, FileZone | None]]
 """Finds the zone that a path names by identity or name in the scope of the call, and checks a right on it.
 
-The last argument says if it may be one that is kept in a file.
+The last argument says if it may be one that is kept in a file, which is given beside it.
 """
 
 
@@ -37,6 +42,7 @@ class DnssecBackend:
 
     management: DnssecManagement
     find_zone: FindZone
+    file_zones: FileZoneKeys
 
 
 OpenDnssec = Callable[[], DnssecBackend]
@@ -61,11 +67,11 @@ class _DnssecCalls:
         self._open = open_dnssec
 
     def get(self, call: Call) -> Reply:
-        backend, zone = self._find(call, "read")
-        return Reply(body=render_status(zone, backend.management.show(zone)))
+        backend, zone, file = self._find(call, "read", of_files=True)
+        return Reply(body=_show(backend, zone, file))
 
     def enable(self, call: Call) -> Reply:
-        backend, zone = self._find(call, "update")
+        backend, zone, _ = self._find(call, "update")
         request = call.read(DnssecRequest)
         if not request.region:
             raise InvalidBody("region: is required")
@@ -90,20 +96,26 @@ class _DnssecCalls:
         return Reply(body=render_status(zone, status))
 
     def disable(self, call: Call) -> Reply:
-        backend, zone = self._find(call, "update")
+        backend, zone, _ = self._find(call, "update")
         backend.management.disable(zone, call.attribution)
         return Reply(204)
 
     def probe(self, call: Call) -> Reply:
         """Have the parent asked; the answers show in the status once they are there."""
-        backend, zone = self._find(call, "update")
+        backend, zone, file = self._find(call, "update", of_files=True)
         call.read_empty()
-        ParentServers(backend.management.store).ask_again(zone, call.attribution)
-        return Reply(202, render_status(zone, backend.management.show(zone)))
+        servers = ParentServers(backend.management.store)
+        if file is None:
+            servers.ask_again(zone, call.attribution)
+        elif backend.file_zones.questions.ask_soon(file.apex):
+            servers.note_asked(zone, call.attribution)
+        else:
+            raise DnssecOff(f"{file.text} has no keys yet, or is not served: its parent is not asked")
+        return Reply(202, _show(backend, zone, file))
 
     def ignore_server(self, call: Call) -> Reply:
         """Declare a name server of the parent dead."""
-        backend, zone = self._find(call, "update", of_files=True)
+        backend, zone, _ = self._find(call, "update", of_files=True)
         request = call.read(IgnoreServerRequest)
         seconds = None
         if request.lifetime is not None and (seconds := parse_lifetime(request.lifetime)) is None:
@@ -115,18 +127,30 @@ class _DnssecCalls:
 
     def heed_server(self, call: Call) -> Reply:
         """Wait for the answers of a server again."""
-        backend, zone = self._find(call, "update", of_files=True)
+        backend, zone, _ = self._find(call, "update", of_files=True)
         ParentServers(backend.management.store).heed(
             zone, decode_segment(call.path["server"]), call.attribution
         )
         return Reply(204)
 
-    def _find(self, call: Call, verb: str, *, of_files: bool = False) -> tuple[DnssecBackend, ZonePlace]:
+    def _find(
+        self, call: Call, verb: str, *, of_files: bool = False
+    ) -> tuple[DnssecBackend, ZonePlace, FileZone | None]:
         backend = self._open()
-        return backend, backend.find_zone(call, verb, of_files)
+        return backend, *backend.find_zone(call, verb, of_files)
 
 
-def find_place(dns: DnsBackend, call: Call, verb: str, of_files: bool) -> ZonePlace:
+def _show(backend: DnssecBackend, zone: ZonePlace, file: FileZone | None) -> dict[str, JsonValue]:
+    if file is None:
+        return render_status(zone, backend.management.show(zone))
+    try:
+        status = backend.file_zones.show(file.apex, has_ds=file.has_ds)
+    except BadStateRecord as error:
+        raise PartNotAvailable(f"the key timetable of {file.text} cannot be read") from error
+    return render_file_status(file, status)
+
+
+def find_place(dns: DnsBackend, call: Call, verb: str, of_files: bool) -> tuple[ZonePlace, FileZone | None]:
     """Find the zone of a call.
 
     Raises:
@@ -138,7 +162,8 @@ def find_place(dns: DnsBackend, call: Call, verb: str, of_files: bool) -> ZonePl
     if not of_files:
         found.require_writable()
     zone = found.zone
-    return ZonePlace(zone.identity, zone.text, zone.scope.organisation, zone.scope.project)
+    place = ZonePlace(zone.identity, zone.text, zone.scope.organisation, zone.scope.project)
+    return place, found.file
 
 
 def list_dnssec_endpoints(open_dnssec: OpenDnssec) -> list[Endpoint]:

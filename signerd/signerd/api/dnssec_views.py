@@ -7,6 +7,7 @@ from signerd.api.reply import JsonValue
 from signerd.api.timestamp import format_optional_time, format_time
 from signerd.api.wire import WireModel
 from signerd.delegation.parent_view import ServerAnswer
+from signerd.dns.name import Name
 from signerd.dnssec.ds import DIGEST_NAMES, make_ds_set
 from signerd.dnssec.key import DnsKey
 from signerd.zone_dnssec.ignored_servers import IgnoredServer
@@ -94,7 +95,7 @@ def render_status(zone: ZonePlace, status: DnssecStatus) -> dict[str, JsonValue]
     return DnssecBody(
         enabled=is_enabled,
         ds_delegated=setting.is_delegated,
-        ds_records=[body for key in current for body in _render_ds(zone, key)] if is_enabled else None,
+        ds_records=[body for key in current for body in render_ds(zone.apex, key)] if is_enabled else None,
         last_signed_at=format_optional_time(setting.last_signed_at) if is_enabled else None,
         last_sign_error=describe_error(error) if error else None,
         next_ds_probe_at=format_optional_time(setting.next_probe_at),
@@ -119,7 +120,8 @@ def format_ds(rdata: bytes) -> str:
     return f"{int.from_bytes(rdata[:2])} {rdata[2]} {rdata[3]} {rdata[4:].hex()}"
 
 
-def _render_ds(zone: ZonePlace, key: DnsKey) -> list[DsRecordBody]:
+def render_ds(apex: Name, key: DnsKey) -> list[DsRecordBody]:
+    """Give the DS records of a key."""
     return [
         DsRecordBody(
             record=format_ds(rdata),
@@ -129,7 +131,7 @@ def _render_ds(zone: ZonePlace, key: DnsKey) -> list[DsRecordBody]:
             key_role=_KEY_ROLE,
             public_key=base64.b64encode(key.public_key).decode(),
         )
-        for rdata in make_ds_set(zone.apex, key)
+        for rdata in make_ds_set(apex, key)
     ]
 
 
@@ -139,7 +141,7 @@ def _render_delegation(setting: DnssecSetting, status: DnssecStatus) -> Delegati
         return None
     is_awaited = bool(state.to_add) and setting.state is DnssecState.SIGNED
     return DelegationBody(
-        servers=[_render_server(answer) for answer in setting.view.answers],
+        servers=[render_server(answer) for answer in setting.view.answers],
         ignored_servers=[render_ignored(server) for server in status.ignored] or None,
         ds_to_add=[format_ds(rdata) for rdata in state.to_add],
         ds_not_before=format_optional_time(setting.ds_not_before) if is_awaited else None,
@@ -152,7 +154,8 @@ def _render_delegation(setting: DnssecSetting, status: DnssecStatus) -> Delegati
     )
 
 
-def _render_server(answer: ServerAnswer) -> ParentServerBody:
+def render_server(answer: ServerAnswer) -> ParentServerBody:
+    """Give what a server said."""
     return ParentServerBody(
         server=answer.server,
         answered_at=format_time(answer.at),

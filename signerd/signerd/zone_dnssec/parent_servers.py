@@ -98,6 +98,10 @@ class ParentServers:
 
         self.store.change(by, store)
 
+    def note_asked(self, zone: ZonePlace, by: Attribution) -> None:
+        """Note that the parent of a zone of a file is asked on command."""
+        self.store.change(by, lambda change: _record(change, "dns.dnssec.probe", zone, {}))
+
 
 def _ask_again(change: Change, zone: ZonePlace) -> bool:
     table = dns_dnssec
