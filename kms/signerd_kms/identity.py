@@ -1,10 +1,11 @@
 """Identities: opaque random names on the wire, such as `kms-d9537foqog6c73bedc70`."""
 
+import base64
 import re
 import secrets
 
 IDENTITY_LENGTH = 20  # characters after the prefix, 5 random bits each
-_ALPHABET = "0123456789abcdefghijklmnopqrstuv"  # base32hex in lower case (RFC 4648, section 7)
+_OCTETS = 13  # the fewest that have as many bits
 _PREFIX = re.compile(r"[a-z]{1,8}")
 
 
@@ -18,4 +19,5 @@ def new_identity(prefix: str) -> str:
         The prefix, a hyphen, and 20 characters of lower-case base32hex.
     """
     assert _PREFIX.fullmatch(prefix)  # noqa: S101
-    return prefix + "-" + "".join(secrets.choice(_ALPHABET) for _ in range(IDENTITY_LENGTH))
+    text = base64.b32hexencode(secrets.token_bytes(_OCTETS)).decode()  # RFC 4648, section 7
+    return f"{prefix}-{text[:IDENTITY_LENGTH].lower()}"
