@@ -48,6 +48,23 @@ class RecordData:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordKey:
+    """Which record of a zone it is: enough to take it away.
+
+    Attributes:
+        identity: Of the record.
+        name: Relative to the zone, as sent.
+        owner: The whole name, lower-cased.
+        type: One of TYPES.
+    """
+
+    identity: str
+    name: str
+    owner: Name
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """A stored record. Times are seconds since 1970; `updated_at` is None if it was never changed."""
 
@@ -55,6 +72,11 @@ class Record:
     data: RecordData
     created_at: int
     updated_at: int | None
+
+    @property
+    def key(self) -> RecordKey:
+        """Which record it is."""
+        return RecordKey(self.identity, self.data.name, self.data.owner, self.data.type)
 
 
 def read_type(text: str) -> str:

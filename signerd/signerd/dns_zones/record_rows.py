@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from signerd.dns.name import Name
 from signerd.dns_zones.errors import RecordUnknown
-from signerd.dns_zones.record import Record, RecordData
+from signerd.dns_zones.record import Record, RecordData, RecordKey
 from signerd.dns_zones.record_value import read_values
 from signerd.dns_zones.tables import dns_records
 from signerd.dns_zones.zone_rows import DnsZone
@@ -30,6 +30,20 @@ def list_records(connection: Connection, zone: DnsZone) -> list[Record]:
         .order_by(dns_records.c.created_at, dns_records.c.identity)
     )
     return [_read(row) for row in connection.execute(query).mappings()]
+
+
+def list_record_keys(connection: Connection, zone: DnsZone) -> list[RecordKey]:
+    """List which records a zone has, by creation; takes a fraction of reading them."""
+    table = dns_records
+    query = (
+        select(table.c.identity, table.c.name, table.c.owner, table.c.type)
+        .where(table.c.zone == zone.identity)
+        .order_by(table.c.created_at, table.c.identity)
+    )
+    return [
+        RecordKey(identity, name, Name(bytes(owner)), type_text)
+        for identity, name, owner, type_text in connection.execute(query)
+    ]
 
 
 def list_records_of(connection: Connection, zone: DnsZone, owners: Iterable[Name]) -> list[Record]:

@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from signerd.dns.name import Name
 from signerd.dns_zones.change_sets import raise_data_version
 from signerd.dns_zones.errors import CnameConflict, RecordTaken, ZoneTooLarge
-from signerd.dns_zones.record import Record, RecordData
+from signerd.dns_zones.record import Record, RecordData, RecordKey
 from signerd.dns_zones.record_name import relate
 from signerd.dns_zones.record_rows import PREFIX, dump_values, find_record
 from signerd.dns_zones.tables import dns_records
@@ -20,7 +20,11 @@ from signerd_kms.identity import new_identity
 
 MAX_RECORDS: Final = 1_000_000  # of one zone: protects the memory of all that holds it whole
 _NAMED_CHANGES: Final = 5  # in a summary
-_OWNERS_AT_ONCE: Final = 500  # databases bound the number of parameters
+# Counting looks at all records of the zone while others wait, so a few new ones are counted later: a zone may
+# exceed the limit by one in a thousand.
+_COUNTED_AT_LEAST: Final = 10  # new records of one change
+_COUNTED_EACH: Final = 100  # changes with fewer
+_PARAMETERS_AT_ONCE: Final = 500  # databases bound their number
 _SIGNS: Final = {"create": "+", "update": "~", "delete": "-"}
 
 
@@ -82,7 +86,7 @@ class ZoneEditor:
             self._change.connection.execute(insert(dns_records), rows)
         self._made += len(made)
         for record in made:
-            self._note("create", record)
+            self._note("create", record.key)
         return made
 
     def replace(self, record: Record, data: RecordData) -> Record:
@@ -94,18 +98,37 @@ class ZoneEditor:
         current = find_record(self._change.connection, self.zone, record.identity)
         if (current.data.ttl, current.data.values) == (data.ttl, data.values):
             return current
-        self._change.connection.execute(
-            update(dns_records)
-            .where(dns_records.c.identity == record.identity)
-            .values(ttl=data.ttl, values=dump_values(data.values), updated_at=self._change.now)
-        )
-        changed = replace(
-            current,
-            data=replace(current.data, ttl=data.ttl, values=data.values, rdatas=data.rdatas),
-            updated_at=self._change.now,
-        )
-        self._note("update", changed)
-        return changed
+        return self.replace_all([(current, data)])[0]
+
+    def replace_all(self, changes: Sequence[tuple[Record, RecordData]]) -> list[Record]:
+        """Give records another TTL and other values; many by few statements, as others wait meanwhile.
+
+        Args:
+            changes: Records as found in this transaction, and what each is to say.
+        """
+        now = self._change.now
+        if changes:
+            statement = (
+                update(dns_records)
+                .where(dns_records.c.identity == bindparam("changed"))
+                .values(ttl=bindparam("new_ttl"), values=bindparam("new_values"), updated_at=now)
+            )
+            rows = [
+                {"changed": record.identity, "new_ttl": data.ttl, "new_values": dump_values(data.values)}
+                for record, data in changes
+            ]
+            self._change.connection.execute(statement, rows)
+        made = [
+            replace(
+                record,
+                data=replace(record.data, ttl=data.ttl, values=data.values, rdatas=data.rdatas),
+                updated_at=now,
+            )
+            for record, data in changes
+        ]
+        for record in made:
+            self._note("update", record.key)
+        return made
 
     def delete(self, record: Record) -> None:
         """Take a record away.
@@ -114,8 +137,15 @@ class ZoneEditor:
             RecordUnknown: It was deleted meanwhile.
         """
         find_record(self._change.connection, self.zone, record.identity)
-        self._change.connection.execute(delete(dns_records).where(dns_records.c.identity == record.identity))
-        self._note("delete", record)
+        self.delete_all([record.key])
+
+    def delete_all(self, records: Sequence[RecordKey]) -> None:
+        """Take records away that were found in this transaction; many by few statements."""
+        for start in range(0, len(records), _PARAMETERS_AT_ONCE):
+            part = [record.identity for record in records[start : start + _PARAMETERS_AT_ONCE]]
+            self._change.connection.execute(delete(dns_records).where(dns_records.c.identity.in_(part)))
+        for record in records:
+            self._note("delete", record)
 
     def finish(self, action: str) -> int:
         """Check what the zone is now, and note the change for those who publish it.
@@ -134,7 +164,7 @@ class ZoneEditor:
             return self.zone.data_version
         self._check_aliases()
         connection = self._change.connection
-        if self._made:
+        if self._made >= _COUNTED_AT_LEAST or (self._made and self.zone.data_version % _COUNTED_EACH == 0):
             count = select(func.count()).where(dns_records.c.zone == self.zone.identity)
             if connection.execute(count).scalar_one() > MAX_RECORDS:
                 raise ZoneTooLarge(f"the zone would have more than {MAX_RECORDS} records")
@@ -156,21 +186,20 @@ class ZoneEditor:
         """Give the types that the zone has at some names."""
         wanted = sorted(owners)
         types: dict[Name, set[str]] = {}
-        for start in range(0, len(wanted), _OWNERS_AT_ONCE):
+        for start in range(0, len(wanted), _PARAMETERS_AT_ONCE):
             rows = self._change.connection.execute(
                 select(dns_records.c.owner, dns_records.c.type).where(
                     dns_records.c.zone == self.zone.identity,
-                    dns_records.c.owner.in_(wanted[start : start + _OWNERS_AT_ONCE]),
+                    dns_records.c.owner.in_(wanted[start : start + _PARAMETERS_AT_ONCE]),
                 )
             )
             for row in rows:
                 types.setdefault(Name(bytes(row.owner)), set()).add(row.type)
         return types
 
-    def _note(self, verb: str, record: Record) -> None:
-        data = record.data
-        self._owners.add(data.owner)
-        self._steps.append(f"{_SIGNS[verb]}{data.name} {data.type}")
+    def _note(self, verb: str, record: RecordKey) -> None:
+        self._owners.add(record.owner)
+        self._steps.append(f"{_SIGNS[verb]}{record.name} {record.type}")
         if not self._is_bulk:
             self._change.record(
                 f"dns.record.{verb}",
@@ -181,7 +210,7 @@ class ZoneEditor:
                 details={
                     "zone": self.zone.text,
                     "record": record.identity,
-                    "name": data.name,
-                    "type": data.type,
+                    "name": record.name,
+                    "type": record.type,
                 },
             )
