@@ -1,7 +1,7 @@
 """Zones as master files: exported, and imported into the stored records."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from signerd.dns import rdatatype as rt
@@ -9,9 +9,9 @@ from signerd.dns.name import Name, is_subdomain, make_sort_key
 from signerd.dns.rrset import RRset
 from signerd.dns_zones.apex import ApexDefaults
 from signerd.dns_zones.errors import CnameConflict, ImportRefused, InvalidDnsValue, MassDeletion
-from signerd.dns_zones.record import DEFAULT_TTL, Record, RecordData, make_data
+from signerd.dns_zones.record import DEFAULT_TTL, Record, RecordData, RecordKey, make_data
 from signerd.dns_zones.record_name import relate
-from signerd.dns_zones.record_rows import list_records, list_records_of
+from signerd.dns_zones.record_rows import list_record_keys, list_records_of
 from signerd.dns_zones.record_value import TYPE_NAMES, format_value
 from signerd.dns_zones.zone_editor import ZoneEditor
 from signerd.platform.change import Change
@@ -163,26 +163,27 @@ def import_records(
     Raises:
         MassDeletion: More would be.
     """
-    if replace_existing:
-        stored = list_records(change.connection, editor.zone)
-    else:  # the rest of a large zone is not looked at: others wait meanwhile
-        stored = list_records_of(change.connection, editor.zone, {data.owner for data in parsed.records})
+    # what is not in the text is read no further than needed: others wait meanwhile
+    stored = list_records_of(change.connection, editor.zone, {data.owner for data in parsed.records})
     existing = {record.data.key: record for record in stored}
-    wanted = {data.key for data in parsed.records}
-    gone = [record for key, record in existing.items() if key not in wanted] if replace_existing else []
-    reason = explain_mass_deletion(len(existing), len(gone), deletion_percent)
-    if reason is not None:
-        raise MassDeletion(f"{reason}: send allowMassDeletion")
-    for record in gone:
-        editor.delete(record)
+    gone: list[RecordKey] = []
+    if replace_existing:
+        wanted = {data.key for data in parsed.records}
+        present = list_record_keys(change.connection, editor.zone)
+        gone = [record for record in present if (record.owner, record.type) not in wanted]
+        reason = explain_mass_deletion(len(present), len(gone), deletion_percent)
+        if reason is not None:
+            raise MassDeletion(f"{reason}: send allowMassDeletion")
+    editor.delete_all(gone)
     new: list[RecordData] = []
-    updated: list[Record] = []
+    changes: list[tuple[Record, RecordData]] = []
     for data in parsed.records:
         known = existing.get(data.key)
         if known is None:
             new.append(data)
         elif not known.data.says_the_same(data):
-            updated.append(editor.replace(known, replace(data, name=known.data.name)))
+            changes.append((known, data))
+    updated = editor.replace_all(changes)
     created = editor.create_all(new)
     zone = editor.zone
     change.record(
