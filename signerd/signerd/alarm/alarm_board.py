@@ -20,6 +20,7 @@ from signerd.alarm.alarm import (
 logger = logging.getLogger(__name__)
 
 MAX_PENDING_EVENTS: Final = 10_000  # while the database is closed; beyond, the oldest are not handed on
+ZONES_SECONDS: Final = 600  # after the database was opened zones of the API are still to be found
 _Place = tuple[str, str]  # source, zone
 
 
@@ -67,6 +68,7 @@ class AlarmBoard:
         self._raised: dict[_Place, dict[str, RaisedAlarm]] = {}
         # of before the restart, until a source speaks
         self._remembered: dict[_Place, dict[str, RaisedAlarm]] = {}
+        self._restored_at = 0
         self._changes: dict[AlarmKey, RaisedAlarm | None] = {}
         self._events: deque[AlarmEvent] = deque(maxlen=MAX_PENDING_EVENTS)
         self.on_change: Callable[[], None] = lambda: None
@@ -121,7 +123,8 @@ class AlarmBoard:
         known = {"", *zones}
         with self._lock:
             places = {place for place in self._raised if place[1] not in known}
-            places |= {place for place in self._remembered if place[1] not in known}
+            if self._now() - self._restored_at >= ZONES_SECONDS:
+                places |= {place for place in self._remembered if place[1] not in known}
         for source, zone in places:
             self.update(source, zone, ())
 
@@ -201,6 +204,7 @@ class AlarmBoard:
         over.
         """
         with self._lock:
+            self._restored_at = self._now()
             for before in kept:
                 key = before.key
                 current = self._raised.get((before.source, before.zone), {}).get(before.alarm.code)

@@ -79,6 +79,21 @@ class AlarmKeeper:
             with trio.move_on_after(LAST_SECONDS, shield=True):
                 await trio.to_thread.run_sync(self.store)  # what came while the server was stopping
 
+    def restore(self) -> None:
+        """Take in what was on before the restart, before anybody says anything, so that it is not told anew.
+
+        Blocks. While the database is closed this comes later.
+        """
+        with suppress(CustodyUnavailable, KmsError, SQLAlchemyError):  # the task finds it again, and says so
+            self._restore(self._open_store())
+
+    def _restore(self, store: AuditedStore) -> None:
+        if not self._is_restored:
+            with store.read() as connection:
+                kept = alarm_rows.list_rows(connection)
+            self._board.restore(kept)
+            self._is_restored = True
+
     def store(self) -> bool:
         """Store what there is; for a worker thread.
 
@@ -92,11 +107,7 @@ class AlarmKeeper:
             self._is_waiting = True  # whoever opens it says why it is not open
             return False
         try:
-            if not self._is_restored:
-                with store.read() as connection:
-                    kept = alarm_rows.list_rows(connection)
-                self._board.restore(kept)
-                self._is_restored = True
+            self._restore(store)
             return self._store_pending(store)
         except (KmsError, SQLAlchemyError) as error:
             self._is_waiting = True

@@ -53,11 +53,13 @@ class ServingWatch:
         self._unserved = {zone: self._unserved.get(zone, now) for zone in serving.unserved}
         for zone in serving.published:
             since = self._unserved.get(zone)
-            is_alarm = since is not None and now - since >= PATIENCE_SECONDS
-            text = "no responder has loaded it: it is published, and not answered for"
-            self._board.update(
-                SERVING, zone, [Alarm("zone.not_served", text, "the operator")] if is_alarm else ()
-            )
+            if since is None:
+                self._board.update(SERVING, zone, ())
+            elif (
+                now - since >= PATIENCE_SECONDS
+            ):  # before that it is not known: it may go on from before a restart
+                text = "no responder has loaded it: it is published, and not answered for"
+                self._board.update(SERVING, zone, [Alarm("zone.not_served", text, "the operator")])
         if serving.running >= serving.wanted:
             self._lacking_since = None
         elif self._lacking_since is None:

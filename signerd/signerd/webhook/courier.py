@@ -70,18 +70,21 @@ class Courier:
         self._server = server
         self._on_alarms = on_alarms
         self._trouble: dict[str, str] = {}
-        self._has_spoken = False
+        self._heard_of: set[str] = set()  # receivers of which it is known how it stands
         self._lanes = [Lane(webhook, parts) for webhook in webhooks]
 
     def note_trouble(self, name: str, trouble: str | None) -> None:
         """Take note of what is wrong with a receiver, or that it is over; any thread."""
-        if self._trouble.get(name) == trouble and self._has_spoken:
+        is_known = name in self._heard_of
+        if self._trouble.get(name) == trouble and is_known:
             return
-        self._has_spoken = True  # what was wrong before a restart is over, or goes on
+        self._heard_of.add(name)
         if trouble is None:
             self._trouble.pop(name, None)
         else:
             self._trouble[name] = trouble
+        if not self._trouble and len(self._heard_of) < len(self._lanes):
+            return  # what was wrong before a restart is over, or goes on: others may have been in trouble
         self._on_alarms(
             [
                 Alarm("webhook.failing", f"webhook {failing}: {text}", "the operator")

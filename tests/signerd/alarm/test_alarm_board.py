@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from signerd.alarm.alarm import MAX_TEXT, Alarm, AlarmEvent, EventKind, RaisedAlarm, format_age
-from signerd.alarm.alarm_board import MAX_PENDING_EVENTS, AlarmBoard
+from signerd.alarm.alarm_board import MAX_PENDING_EVENTS, ZONES_SECONDS, AlarmBoard
 from signerd.config.alarm_options import Alarms
 
 DAY = 86400
@@ -153,16 +153,16 @@ def test_what_is_not_said_again_after_a_restart_is_over(board: AlarmBoard) -> No
     assert pending.changes == {("delegation", "a.test", "dnssec.ds_stray"): None}
 
 
-def test_alarms_of_zones_that_are_gone_are_over(board: AlarmBoard) -> None:
+def test_alarms_of_zones_that_are_gone_are_over(board: AlarmBoard, clock: SettableClock) -> None:
     board.restore([RaisedAlarm("delegation", "old.test", STRAY, 1000)])
     for zone in ("a.test", "gone.test", ""):
         board.update("s", zone, [STRAY])
     board.take_pending()
     board.keep_zones(["a.test"])
-    assert sorted(kinds(board)) == [
-        (EventKind.ENDED, "gone.test", "dnssec.ds_stray"),
-        (EventKind.ENDED, "old.test", "dnssec.ds_stray"),
-    ]
+    assert kinds(board) == [(EventKind.ENDED, "gone.test", "dnssec.ds_stray")]
+    clock.seconds += ZONES_SECONDS  # right after a restart zones of the API may not have been found yet
+    board.keep_zones(["a.test"])
+    assert kinds(board) == [(EventKind.ENDED, "old.test", "dnssec.ds_stray")]
     assert [raised.zone for raised in board.list_alarms()] == ["", "a.test"]
 
 

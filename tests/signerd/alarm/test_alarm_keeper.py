@@ -62,6 +62,24 @@ def test_the_age_of_an_alarm_survives_a_restart(deployment: Deployment) -> None:
     assert [event.kind for event in after.events] == []
 
 
+def test_what_is_restored_before_anybody_speaks_is_not_logged_as_new(
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = Told(deployment)
+    before.board.update("delegation", "a.test", [STRAY])
+    before.keeper.store()
+    after = Told(deployment)
+    after.is_closed = True
+    after.keeper.restore()
+    assert not after.events
+    after.is_closed = False
+    after.keeper.restore()
+    caplog.clear()
+    after.board.update("delegation", "a.test", [STRAY])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert caplog.messages[0].startswith("alarm still on: ")
+
+
 def test_what_ended_is_forgotten(deployment: Deployment) -> None:
     before = Told(deployment)
     before.board.update("delegation", "a.test", [STRAY])

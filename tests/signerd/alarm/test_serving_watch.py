@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from signerd.alarm.alarm import Alarm, RaisedAlarm
 from signerd.alarm.alarm_board import AlarmBoard
 from signerd.alarm.serving_watch import PATIENCE_SECONDS, Serving, ServingWatch
 
@@ -37,6 +38,16 @@ def test_a_zone_that_no_responder_loads_is_an_alarm_after_a_while(world: World) 
     assert world.look(1) == [("zone.not_served", "b.test")]
     world.serving = ALL_WELL
     assert world.look(1) == []
+
+
+def test_what_lasts_over_a_restart_is_not_over_in_between(world: World) -> None:
+    world.serving = replace(ALL_WELL, unserved=("b.test",))
+    text = "no responder has loaded it"
+    world.board.restore([RaisedAlarm("serving", "b.test", Alarm("zone.not_served", text), 1000)])
+    world.look()
+    world.look(PATIENCE_SECONDS)
+    assert [raised.since for raised in world.board.list_alarms()] == [1000]
+    assert not world.board.take_pending().events
 
 
 def test_a_zone_that_is_late_each_time_it_changes_is_none(world: World) -> None:
