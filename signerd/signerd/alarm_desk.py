@@ -9,6 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from signerd.alarm.alarm import Alarm, RaisedAlarm
 from signerd.alarm.alarm_board import AlarmBoard
 from signerd.alarm.alarm_keeper import AlarmKeeper
+from signerd.alarm.clock_alarm import SOURCE as CLOCK
+from signerd.alarm.clock_alarm import find_clock_alarms
 from signerd.alarm.delegation_alarms import SOURCE, find_delegation_alarms
 from signerd.alarm.key_alarms import find_key_alarms
 from signerd.alarm.rollover_alarms import RolloverListener
@@ -60,6 +62,10 @@ class AlarmDesk:
     def _open_store(self) -> AuditedStore:
         return self._holder.custody.kms.custodian.store
 
+    def restore(self) -> None:
+        """Take in what was on before the restart, if the database is open; blocks."""
+        self._keeper.restore()
+
     async def run(
         self,
         find_keepers: Callable[[], Mapping[Name, ZoneKeeper]],
@@ -104,6 +110,10 @@ class AlarmDesk:
     def _find_kms(self) -> tuple[State, str | None]:
         state = self._holder.state
         return state, None if state is State.UNSEALED else self._holder.reason
+
+    def note_clock(self, doubt: str | None) -> None:
+        """Take in why the clock is not believed; None if it is."""
+        self.board.update(CLOCK, "", find_clock_alarms(doubt))
 
     def note_delegation(self, zone: str, news: DelegationNews | None) -> None:
         """Take in how a zone stands at its parent; None once that is no matter."""

@@ -64,6 +64,7 @@ TIDY_SECONDS = 3600.0
 SIGNALS_SECONDS = 60.0  # how often it is looked which zones have got a DS, and need no signal to their parent
 SIGNALS_REST_SECONDS = 0.5  # between two looks, however many zones change
 SIGNALS_REST_FACTOR = 20  # or so many times what a look took: some seconds with ten thousand zones
+CLOCK_MARK_SECONDS = 60.0  # how often the time is remembered, and looked at
 WELCOME_SECONDS = 10.0  # how long the first words wait for the responders to have loaded everything
 CONTROL_SOCKET_MODE = 0o600
 RESPONDERS_SOCKET_MODE = 0o600
@@ -332,6 +333,7 @@ class Daemon:
                     known = await trio.to_thread.run_sync(self._fleet.list_known)  # now with those of the API
                 await nursery.start(self._fleet.run, known)
                 self._restored.set()
+                await trio.to_thread.run_sync(self._alarms.restore)  # before anybody says what is wrong
                 nursery.start_soon(
                     self._alarms.run, lambda: self._fleet.keepers, self._expirations, self._pool
                 )
@@ -415,6 +417,7 @@ class Daemon:
     def _make_command_server(self) -> CommandServer:
         async def accept_clock() -> dict[str, object]:
             reason = await trio.to_thread.run_sync(self._workshop.accept_clock)
+            self._alarms.note_clock(await trio.to_thread.run_sync(self._workshop.mark_clock))
             go_on()
             return {"message": reason}
 
@@ -477,8 +480,8 @@ class Daemon:
 
     async def _keep_clock_mark(self) -> None:
         while True:
-            await trio.to_thread.run_sync(self._workshop.mark_clock)
-            await trio.sleep(60)
+            self._alarms.note_clock(await trio.to_thread.run_sync(self._workshop.mark_clock))
+            await trio.sleep(CLOCK_MARK_SECONDS)
 
     async def _keep_events(self) -> None:
         """Store also how far versions have come that take long, or that never come to an end."""

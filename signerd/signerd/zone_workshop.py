@@ -136,6 +136,7 @@ class ZoneWorkshop:
             lambda report: self.on_step(report),
         )
         self._clock_watch: ClockWatch | None = None
+        self._clock_doubt: str | None = None
         self._stored_mark: int | None = None
         self.kms_key_of: dict[tuple[str, int], str] = {}
 
@@ -284,15 +285,25 @@ class ZoneWorkshop:
                 raise SigningImpossible(f"the database fails: {reason}") from error
             return now
 
-    def mark_clock(self) -> None:
+    def mark_clock(self) -> str | None:
         """Remember the time as seen, if it is to be believed; called every minute.
 
         After a crash the clock may be set back by half a minute more than is allowed, unnoticed.
+
+        Returns:
+            Why it is not believed, in the words of the first time; None if it is, or if that is unknown.
         """
         try:
             self.read_signing_time()
         except SigningImpossible as error:
-            logger.warning("the time is not remembered: %s", error)
+            if not isinstance(error.__cause__, ClockSuspect):
+                logger.warning("the time is not remembered: %s", error)
+            elif self._clock_doubt is None:
+                logger.warning("the clock is not believed: %s", error)
+                self._clock_doubt = str(error)
+        else:
+            self._clock_doubt = None
+        return self._clock_doubt
 
     def accept_clock(self) -> str:
         """Take the clock as it is for right, on an operator's word."""

@@ -261,11 +261,23 @@ class ZoneTimetable:
         with self._lock:
             try:
                 return self._step(published)
-            except (CustodyUnavailable, SigningImpossible) as error:
+            except CustodyUnavailable as error:
                 logger.debug("zone %s: no step of its key timetable: %s", self.entry.text, error)
+            except SigningImpossible as error:  # whoever signs tells of it
+                logger.debug("zone %s: no step of its key timetable: %s", self.entry.text, error)
+                self._note_trouble(str(error))
             except _FAILURES as error:
                 self._tell(f"no step of its key timetable: {error}")
+                self._note_trouble(str(error))
             return None
+
+    def _note_trouble(self, trouble: str) -> None:
+        """Let those who look at the plan know that no step could be taken."""
+        if self._plan is not None:
+            sentence = f"Key changes have stopped: {trouble}. The zone is served as before."
+            outcome = replace(self._plan.outcome, problem=trouble, sentence=sentence)
+            next_look = self._parts.clock.now() + self.retry_seconds
+            self._plan = replace(self._plan, outcome=outcome, next_look=next_look)
 
     def _step(self, published: Zone | None) -> StepReport | None:
         keys = self._parts.open_keys()

@@ -320,10 +320,22 @@ def test_no_step_is_taken_while_the_clock_is_not_believed(settled: RolloverWorld
     assert wait.until is not None
     left = wait.until - world.now
     world.pipelines.clock.step(10 * DAY)
+    doubt = world.pipelines.workshop.mark_clock()
+    assert doubt is not None
+    assert "if it is right now, say 'signerd clock accept'" in doubt
     assert world.step() is None
+    assert world.timetable.plan is not None
+    assert world.timetable.plan.problem is not None
+    assert "say 'signerd clock accept'" in world.timetable.plan.sentence
+    assert world.timetable.plan.looks_again_at == world.now + 60
+    world.pipelines.clock.step(DAY)
+    assert world.pipelines.workshop.mark_clock() == doubt, "one doubt is told in the same words"
+    world.pipelines.clock.step(-DAY)
     world.pipelines.workshop.accept_clock()
+    assert world.pipelines.workshop.mark_clock() is None
     report = world.step()
     assert report is not None
+    assert report.plan.problem is None
     assert report.plan.outcome.clock_step == 10 * DAY
     (wait,) = report.plan.outcome.waits
     assert wait.until is not None
