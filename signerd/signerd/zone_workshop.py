@@ -214,7 +214,12 @@ class ZoneWorkshop:
         if not has_keys:
             raise SigningImpossible(f"no keys for zone {entry.text}: it has none in the database")
         keys = self.get_keys(entry, policy, zone)
-        return Trust(keys.ds, keys.unpublished)
+        # A step just taken publishes a key, or lets it sign no more: what is in service follows later.
+        signers = [key.rdata for key in self.rollovers.open(entry).list_signers()]
+        published = zone.names[zone.origin].get(rt.DNSKEY)
+        known = frozenset(published.rdatas if published else ())
+        unpublished = dict.fromkeys(key for key in (*keys.unpublished, *signers) if key not in known)
+        return Trust(keys.ds, tuple(unpublished))
 
     def _open_key_store(self) -> ZoneKeyStore:
         with self._lock:

@@ -195,6 +195,13 @@ class ZoneTimetable:
         wanted = arrange(state, self._find_policy(keys, memory))
         return keys.load(self.entry.name, wanted, _find_trusted(state))
 
+    def list_signers(self) -> Sequence[DnsKey]:
+        """List the keys that may have signatures in the version in service, if not in the next one."""
+        if (memory := self._memory) is None:
+            return ()
+        names = {key.name for key in memory.record.state.keys if not key.data.is_gone}
+        return [key.dnskey for key in memory.keys if key.name in names]
+
     def _refuse_lost_keys(self, published: Zone | None, keys: Sequence[StoredKey]) -> None:
         points = [key.dnskey for key in keys if key.role.signs_keys]
         if (lost := explain_lost_keys(published, points)) is not None:

@@ -9,6 +9,7 @@ from pipeline_world import ORIGIN, Killed
 from rollover_world import NothingCame, RolloverWorld
 from signerd.dns import rdatatype as rt
 from signerd.rollover import zone_timetable
+from signerd.rollover.zone_timetable import StepReport
 from signerd.signer.timetable_keys import TimetableKeys
 from signerd.signer.zone_key_store import KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys, zone_timetables
@@ -144,6 +145,24 @@ def test_a_changed_policy_replaces_all_keys(settled: RolloverWorld, policy: str)
     world.give_ds(f"{role}-3")
     world.run_until(lambda: not world.outcome.state.rollovers)
     assert world.list_served() == ({"csk-3"} if role == "csk" else {"ksk-3", "zsk-3"})
+    assert world.count_signers() == 1
+
+
+def test_the_version_in_service_stays_good_when_a_step_asks_for_another(
+    settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, step = settled, settled.step
+
+    def step_and_check() -> StepReport | None:
+        report = step()
+        assert world.pipelines.pipeline.check_published(), world.pipelines.pipeline.state.check_error
+        return report
+
+    monkeypatch.setattr(world, "step", step_and_check)
+    world.change_policy("zsk_period: never, key_type: ecdsa-p384")
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    world.give_ds("ksk-3")
+    world.run_until(lambda: not world.outcome.state.rollovers)
     assert world.count_signers() == 1
 
 
