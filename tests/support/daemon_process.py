@@ -79,16 +79,7 @@ class DaemonProcess:
     def start(self, *, wait: bool = True) -> None:
         """Start, and wait until every zone was attempted and is loaded where it is published."""
         self.zones.mkdir(parents=True, exist_ok=True)
-        config = self.directory / "signerd.yaml"
-        config.write_text(
-            f"zone_directory: {json.dumps(str(self.zones))}\n"
-            f"state_directory: {json.dumps(str(self.state))}\n"
-            "listen: ['127.0.0.1@0']\n"
-            f"admin:\n  listen: 127.0.0.1@0\n{self.admin_options}"
-            "watch_interval: 0.1\n"
-            f"{'' if 'kms:' in self.options else NO_SPARE_KEYS}"
-            f"{self.options}"
-        )
+        config = self.write_config()
         command = [sys.executable, "-P", "-m", "signerd.cli", "run", "--config", str(config)]
         if self.script is not None:
             command = [sys.executable, "-P", "-c", self.script, str(config)]
@@ -97,6 +88,22 @@ class DaemonProcess:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         if wait:
             self.wait_for(lambda _: self.log.count("signerd answers on") > said)
+
+    def write_config(self) -> Path:
+        """Write the configuration, for the next start to read, and give its path."""
+        config = self.directory / "signerd.yaml"
+        new = config.with_suffix(".new")
+        new.write_text(
+            f"zone_directory: {json.dumps(str(self.zones))}\n"
+            f"state_directory: {json.dumps(str(self.state))}\n"
+            "listen: ['127.0.0.1@0']\n"
+            f"admin:\n  listen: 127.0.0.1@0\n{self.admin_options}"
+            "watch_interval: 0.1\n"
+            f"{'' if 'kms:' in self.options else NO_SPARE_KEYS}"
+            f"{self.options}"
+        )
+        new.replace(config)
+        return config
 
     def status(self) -> Report | None:
         """Give the reply to `status`; None when nobody replies."""
