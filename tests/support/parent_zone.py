@@ -128,7 +128,11 @@ class Registrar:
         wanted = list_rdatas(signed_cds, dns.rdatatype.CDS)
         if not wanted:
             return
+        is_removal = [str(cds) for cds in wanted] == ["0 0 0 00"]  # RFC 8078, section 4
+        new = frozenset[str]() if is_removal else frozenset(map(str, wanted))
         present = self.parent.list_ds(child)
+        if new == present:
+            return
         owner = dns.name.from_text(child)
         dnskeys = [
             cast("DNSKEY", rdata)
@@ -142,15 +146,10 @@ class Registrar:
             if key.flags & 1 and (not present or present & {_make_ds(owner, key, ds) for ds in (2, 4)})
         ]
         _validate(signed_cds, owner, trusted)
-        if [str(cds) for cds in wanted] == ["0 0 0 00"]:  # RFC 8078, section 4
-            new: frozenset[str] = frozenset()
-        else:
-            new = frozenset(map(str, wanted))
-            known = {_make_ds(owner, key, digest) for key in dnskeys for digest in (2, 4)}
-            assert new <= known, f"{child} asks for DS records of no key: {new - known}"
-        if new != present:
-            self.parent.replace_ds(child, sorted(new))
-            self.changes.append((child, present, new))
+        known = {_make_ds(owner, key, digest) for key in dnskeys for digest in (2, 4)}
+        assert new <= known, f"{child} asks for DS records of no key: {new - known}"
+        self.parent.replace_ds(child, sorted(new))
+        self.changes.append((child, present, new))
 
     def follow(self, ended: threading.Event) -> None:
         """Look at all children until told to stop; the work of a thread."""
