@@ -19,7 +19,8 @@ class ValidationWatch:
     Attributes:
         port: Of the resolver.
         zones: Names, with final dot; each has an A record at `www`.
-        secure: Zones of which an answer was validated, and must be from then on.
+        secure: Zones of which the answer for `www` was validated: all answers must be from then on.
+        free: Zones that may be insecure for now; an answer is wanted all the same.
         faults: What was wrong: seconds since the start, question, and what came.
         counts: How many answers were validated, by zone.
     """
@@ -27,6 +28,7 @@ class ValidationWatch:
     port: int
     zones: Sequence[str]
     secure: set[str] = field(default_factory=set[str])
+    free: set[str] = field(default_factory=set[str])
     faults: list[str] = field(default_factory=list[str])
     counts: dict[str, int] = field(default_factory=dict[str, int])
     started_at: float = field(default_factory=time.monotonic)
@@ -34,7 +36,7 @@ class ValidationWatch:
     def watch(self, ended: threading.Event) -> None:
         """Ask until told to stop; the work of a thread."""
         number = 0
-        while not ended.wait(0.15):
+        while not ended.wait(0.25):
             number += 1
             for zone in self.zones:
                 self.ask(f"www.{zone}", dns.rcode.NOERROR, zone)
@@ -54,14 +56,19 @@ class ValidationWatch:
             self._note(name, dns.rcode.to_text(response.rcode()))
         elif is_validated:
             self.counts[zone] = self.counts.get(zone, 0) + 1
-            self.secure.add(zone)
+            if zone not in self.free and expected == dns.rcode.NOERROR:
+                self.secure.add(zone)  # until then the cache may have an answer from before
         elif was_secure and zone in self.secure:
             self._note(name, "an answer that was not validated")
 
     def let_go(self, zone: str) -> None:
         """Take note that a zone may be insecure from now on."""
-        self.zones = [other for other in self.zones if other != zone]
+        self.free.add(zone)
         self.secure.discard(zone)
+
+    def demand(self, zone: str) -> None:
+        """Take note that a zone must not become insecure any more, once it is secure."""
+        self.free.discard(zone)
 
     def _note(self, name: str, what: str) -> None:
         self.faults.append(f"{time.monotonic() - self.started_at:.2f} s: {name}: {what}")
