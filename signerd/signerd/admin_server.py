@@ -22,7 +22,7 @@ from signerd.api_zones import make_offline_zones
 from signerd.clock import SystemClock
 from signerd.config.options import Admin, Config
 from signerd.control.line_server import bind_unix
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 from signerd.custody import CustodyHolder
 from signerd.dnssec_desk import DnssecDesk
 from signerd.platform.client_certificate import CertifiedIdentity

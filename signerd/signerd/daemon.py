@@ -19,13 +19,8 @@ from signerd.config.options import Config, LogFormat
 from signerd.config.state_directory import StateDirectory
 from signerd.control.command_server import CommandServer
 from signerd.control.line_server import listen_unix, serve_lines
-from signerd.control.responder_pool import (
-    ListenAddress,
-    ResponderPool,
-    check_bindable,
-    make_command,
-    reserve_port,
-)
+from signerd.control.listen_address import ListenAddress, check_bindable, reserve_port
+from signerd.control.responder_pool import ResponderPool, make_command
 from signerd.custody import Acknowledged, CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone

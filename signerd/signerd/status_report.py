@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from signerd.clock import Clock
-from signerd.control.responder_pool import ListenAddress, ResponderPool, ResponderState
+from signerd.control.listen_address import ListenAddress
+from signerd.control.responder_pool import ResponderPool, ResponderState
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone

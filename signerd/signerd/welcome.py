@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from signerd.config.state_directory import StateDirectory
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 from signerd.delegation.ds_export import DsFormat, export_ds
 from signerd.delegation.wanted_keys import goes_insecure, list_wanted_keys
 from signerd.dns import rdatatype as rt

@@ -31,7 +31,7 @@ from signerd.admin_server import list_calls, make_document_offline
 from signerd.api.application import list_endpoints, make_application
 from signerd.api.openapi import PATH, make_document
 from signerd.api.route import Endpoint, RouteTable
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 from signerd_kms.attribution import NOBODY
 from signerd_kms.key import KeyType, Scope
 

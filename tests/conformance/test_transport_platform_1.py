@@ -25,7 +25,7 @@ from signerd.api.route import Endpoint
 from signerd.api.server import ServerOptions, serve_admin
 from signerd.api.tls import ReloadableTls, TlsFiles, TlsRefused
 from signerd.control.line_server import bind_unix
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 
 HEAD = b"".join(b"%s: %s\r\n" % (name.encode(), value.encode()) for name, value in HEADERS.items())
 GET = b"GET /v1/things/a HTTP/1.1\r\nHost: x\r\n" + HEAD + b"\r\n"

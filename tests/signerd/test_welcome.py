@@ -8,7 +8,7 @@ import pytest
 
 from answering import read_zone
 from signerd.config.state_directory import StateDirectory
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 from signerd.dnssec.key import compute_key_tag
 from signerd.welcome import format_url, print_welcome
 

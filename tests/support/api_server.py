@@ -11,7 +11,7 @@ from fake_access import TOKEN, FakeServer
 from signerd.api.application import AdminParts, ApiOptions, make_application
 from signerd.api.route import AnyEndpoint
 from signerd.api.server import ServerOptions, bind_admin, serve_admin
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Organisation-Identity": "local"}
 

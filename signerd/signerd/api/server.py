@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from signerd.api.connection import Connection, Stream, Timeouts
 from signerd.api.metrics import ApiMetrics
 from signerd.api.tls import ReloadableTls, TlsRefused
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from signerd.config.seal_options import SealOptions, find_repeated_seals
 from signerd.config.section import Address, Duration, Interval, Section, Size, Text, impossible
 from signerd.config.spelling import suggest
 from signerd.config.webhook_options import WebhookOptions, find_repeated_webhooks
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 from signerd.dns.name import BadName, Name, fold_case, format_name, parse_name
 from signerd_kms.slug import make_slug
 

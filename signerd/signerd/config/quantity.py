@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Final
 
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 
 MAX_SECONDS: Final = 2**31 - 1  # RRSIG times are compared in serial arithmetic (RFC 4034, 3.1.5)
 _MAX_DIGITS: Final = 12  # keeps int() and the products below small

@@ -13,7 +13,7 @@ from signerd.config.quantity import (
     parse_listen_address,
     parse_size,
 )
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 
 IMPOSSIBLE: Final = "impossible"  # pydantic error type of options that are right alone and wrong together
 

@@ -12,7 +12,7 @@ from fake_access import TOKEN, FakeServer
 from signerd.api.kms_summary import KmsSummary
 from signerd.api.route import DEFAULT_BODY_OCTETS
 from signerd.api.server import bind_admin, serve_admin
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 from signerd_kms.errors import AuditNotWritten, Sealed
 
 

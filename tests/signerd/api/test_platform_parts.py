@@ -11,7 +11,7 @@ from deployment import Deployment, make_deployment
 from signerd.api.access import TokenPresented
 from signerd.api.application import make_application
 from signerd.api.server import bind_admin, serve_admin
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 from signerd.platform.errors import CredentialRefused, OrganisationRefused
 from signerd_kms.attribution import NOBODY
 from signerd_kms.errors import Sealed

@@ -427,3 +427,12 @@ def test_help_has_a_short_form(arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.exit_code == 0
     assert "Usage: " in result.stdout
+
+
+def test_a_short_command_loads_nothing_of_the_server() -> None:
+    code = (
+        "import sys; from signerd.cli.main import make_app; make_app('alarm'); "
+        "print({'trio', 'sqlalchemy', 'signerd.daemon'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr

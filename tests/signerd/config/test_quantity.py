@@ -10,7 +10,7 @@ from signerd.config.quantity import (
     parse_listen_address,
     parse_size,
 )
-from signerd.control.responder_pool import ListenAddress
+from signerd.control.listen_address import ListenAddress
 
 
 @pytest.mark.parametrize(
