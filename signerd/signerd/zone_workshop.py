@@ -274,20 +274,13 @@ class ZoneWorkshop:
         """
         with self._lock:
             now = self._clock.now()
-            try:
+            with _explaining_clock():
                 custody = self._holder.custody
                 watch = self._watch_clock(custody)
                 watch.check(now, self._clock.monotonic())
-                stored = self._stored_mark
-                if stored is None or watch.mark is None or watch.mark >= stored + _MARK_SECONDS:
-                    self._store_mark(custody)
-            except ClockSuspect as error:
-                raise SigningImpossible(str(error)) from error
-            except CustodyUnavailable as error:
-                raise SigningImpossible(f"no keys: {error}") from error
-            except SQLAlchemyError as error:
-                reason = getattr(error, "orig", None) or type(error).__name__
-                raise SigningImpossible(f"the database fails: {reason}") from error
+                mark, stored = watch.mark, self._stored_mark
+                if mark is not None and (stored is None or mark >= stored + _MARK_SECONDS):
+                    self._store_mark(custody, mark)
             return now
 
     def mark_clock(self) -> str | None:
@@ -311,12 +304,17 @@ class ZoneWorkshop:
         return self._clock_doubt
 
     def accept_clock(self) -> str:
-        """Take the clock as it is for right, on an operator's word."""
-        with self._lock:
+        """Take the clock as it is for right, on an operator's word.
+
+        Raises:
+            SigningImpossible: That cannot be remembered now.
+        """
+        with self._lock, _explaining_clock():
             custody = self._holder.custody
             now = self._clock.now()
-            self._watch_clock(custody).accept(now, self._clock.monotonic())
-            self._store_mark(custody)
+            watch = self._watch_clock(custody)
+            self._store_mark(custody, now)
+            watch.accept(now, self._clock.monotonic())
             logger.warning("the clock is accepted by command; it says %d", now)
             return f"the time {now} is accepted"
 
@@ -330,12 +328,24 @@ class ZoneWorkshop:
             self._clock_watch = ClockWatch(bounds, mark)
         return self._clock_watch
 
-    def _store_mark(self, custody: Custody) -> None:
-        mark = self._watch_clock(custody).mark
+    def _store_mark(self, custody: Custody, mark: int) -> None:
         with custody.engine.begin() as connection:
             connection.execute(delete(clock_marks).where(clock_marks.c.name == _CLOCK_MARK))
             connection.execute(insert(clock_marks).values(name=_CLOCK_MARK, at=mark))
         self._stored_mark = mark
+
+
+@contextmanager
+def _explaining_clock() -> Generator[None]:
+    try:
+        yield
+    except ClockSuspect as error:
+        raise SigningImpossible(str(error)) from error
+    except CustodyUnavailable as error:
+        raise SigningImpossible(f"no keys: {error}") from error
+    except SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or type(error).__name__
+        raise SigningImpossible(f"the database fails: {reason}") from error
 
 
 @contextmanager

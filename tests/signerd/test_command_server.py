@@ -10,6 +10,7 @@ from signerd.control.line_server import LineStream
 from signerd.dns.name import Name
 from signerd.zones.fleet import ZoneUnknown
 from signerd.zones.keeper import Outcome
+from signerd.zones.pipeline import SigningImpossible
 
 
 class FakeZones:
@@ -40,7 +41,7 @@ class OneRequest:
 
 async def command(outcomes: Mapping[str, Outcome], request: dict[str, object]) -> Mapping[str, object]:
     async def accept_clock() -> dict[str, object]:
-        raise AssertionError
+        raise SigningImpossible("no keys: the KMS is not open yet")
 
     keys = cast("Keys", None)  # no command here is about keys
     server = CommandServer(FakeZones(outcomes), dict, accept_clock, keys, lambda: None)
@@ -92,3 +93,8 @@ async def test_only_a_zone_that_was_forgotten_is_logged_as_forgotten(
     reply = await command({}, {"command": "forget", "zone": "a.test"})
     assert reply["ok"] is False
     assert not caplog.messages
+
+
+async def test_a_clock_that_cannot_be_accepted_now_is_no_end_of_the_server() -> None:
+    reply = await command({}, {"command": "clock_accept"})
+    assert reply == {"ok": False, "error": "no keys: the KMS is not open yet"}

@@ -14,6 +14,7 @@ from signerd.key_desk import KeyWorkRefused
 from signerd.timetable.commands import RolloverRefused
 from signerd.zones.fleet import ZoneUnknown
 from signerd.zones.keeper import Outcome
+from signerd.zones.pipeline import SigningImpossible
 from signerd.zones.zone_list import parse_zone_name
 
 logger = logging.getLogger(__name__)
@@ -139,6 +140,7 @@ class CommandServer:
                 RolloverRefused,
                 ZoneUnknown,
                 BadName,
+                SigningImpossible,
                 OSError,
             ) as error:
                 reply = {"ok": False, "error": str(error)}
