@@ -98,6 +98,12 @@ class History:
             self._close(version, self.end)
         self._open.clear()
 
+    def look(self, end: int) -> "History":
+        """Give what was served until a moment as a finished history; this one goes on."""
+        look = History(self.start, end, list(self.served), list(self.events), dict(self._open))
+        look.finish()
+        return look
+
     def note(self, at: int, text: str, *, is_for_person: bool = False) -> None:
         """Note an event."""
         self.events.append(Event(at, text, is_for_person))
