@@ -166,7 +166,7 @@ class FaultyValidator:
 
 
 @cache
-def _make_template() -> Path:
+def make_template() -> Path:
     """Make a state directory with a KMS that has keys of no zone; copied, since that is quicker."""
     folder = Path(mkdtemp(prefix="signerd-template-"))
     holder = CustodyHolder(_write_config(folder, ""), FakeClock())
@@ -201,7 +201,7 @@ class PipelineWorld:
         self._is_of_api = is_of_api
         self._kms_key: str | None = None
         self.identity = "zone-1"  # of the zone in the database, if it is of the API; as of the next restart
-        shutil.copytree(_make_template(), folder, dirs_exist_ok=True)
+        shutil.copytree(make_template(), folder, dirs_exist_ok=True)
         self.config = _write_config(folder, policy)
         self.clock = FakeClock()
         self.file = folder / "zones" / "small.test.zone"
