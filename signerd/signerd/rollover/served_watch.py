@@ -50,6 +50,12 @@ class ServedWatch:
                 self._noted[:half] = [merged]
 
     @property
+    def noted_ttl(self) -> int:
+        """The largest TTL of versions that were not looked at since they were noted, seconds."""
+        with self._lock:
+            return max((ttl for _, ttl in self._noted), default=0)
+
+    @property
     def rest_seconds(self) -> float:
         """How long it is until the whole zone may be looked at again."""
         return max(0.0, self._rested_at - self._clock.monotonic())
@@ -86,9 +92,7 @@ class ServedWatch:
 
     def _describe(self, served: ServedKeys) -> ServedKeys:
         """Take in versions in between: caches hold their records all the same."""
-        with self._lock:
-            noted = max((ttl for _, ttl in self._noted), default=0)
-        return replace(served, largest_ttl=max(served.largest_ttl, noted))
+        return replace(served, largest_ttl=max(served.largest_ttl, self.noted_ttl))
 
 
 def observe_nothing() -> ServedKeys:

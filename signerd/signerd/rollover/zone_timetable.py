@@ -48,6 +48,7 @@ from signerd.timetable.state_record import BadStateRecord
 from signerd.timetable.timetable import Outcome, take_step
 from signerd.zone_dnssec.ignored_servers import mark_answers
 from signerd.zones.checks import find_soa_expire
+from signerd.zones.largest_ttl import find_largest_ttl
 from signerd.zones.pipeline import SigningImpossible
 from signerd.zones.zone_list import ZoneEntry
 from signerd_kms.errors import KmsError
@@ -231,6 +232,8 @@ class ZoneTimetable:
             served = self._watch.look(published, dnskeys, must_be_exact=True).served
             record = TimetableRecord(self._begin(stored, served, now))
             write_record(engine, apex, record, now, self._identity)
+        if published is not None:  # of which a process that was killed may have taken no step
+            self._watch.note_ttl(published.serial, find_largest_ttl(published))
         self._memory = Memory(record, record.state, stored)
         return self._memory
 
@@ -511,6 +514,7 @@ class ZoneTimetable:
         awaited = [trace for trace in (*traces, *state.coverage.values()) if trace.is_moving]
         return (
             all(trace.settles_at is not None for trace in awaited)
+            and self._watch.noted_ttl <= state.largest_ttl.ttl  # what caches may hold is to be stored
             and published.names[published.origin].get(rt.DNSKEY) == apex
         )
 

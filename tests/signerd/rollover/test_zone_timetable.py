@@ -6,7 +6,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline_world import ORIGIN, Killed
-from rollover_world import NothingCame, RolloverWorld
+from rollover_world import ZONE_TEXT, NothingCame, RolloverWorld
 from signerd.dns import rdatatype as rt
 from signerd.rollover import zone_timetable
 from signerd.rollover.zone_timetable import StepReport
@@ -509,6 +509,35 @@ def test_changes_of_records_take_no_step_while_only_time_must_pass(settled: Roll
     assert not world.timetable.is_at_rest(published)  # the new DNSKEY record is to be seen
     world.work()
     assert world.timetable.is_at_rest(world.pipelines.pipeline.state.published)
+
+
+def write_ttl(world: RolloverWorld, ttl: str) -> None:
+    world.pipelines.file.write_text(ZONE_TEXT.replace("www A", f"www {ttl} A"))
+    assert world.publish()
+
+
+def test_a_larger_ttl_is_stored_at_once(settled: RolloverWorld) -> None:
+    world = settled
+    write_ttl(world, "3d")
+    assert not world.timetable.is_at_rest(world.pipelines.pipeline.state.published)
+    world.step()
+    assert world.timetable.is_at_rest(world.pipelines.pipeline.state.published)
+    write_ttl(world, "1m")
+    world.restart()
+    world.step()
+    assert world.outcome.state.largest_ttl.horizon > world.now + 3 * DAY
+
+
+def test_a_larger_ttl_is_not_missed_if_the_process_was_killed_right_after(settled: RolloverWorld) -> None:
+    world = settled
+    write_ttl(world, "3d")
+    world.restart()
+    write_ttl(world, "1m")
+    world.step()
+    assert world.outcome.state.largest_ttl.ttl == 3 * DAY, "it was served a moment ago"
+    write_ttl(world, "2m")
+    world.step()
+    assert world.outcome.state.largest_ttl.horizon > world.now + 3 * DAY
 
 
 def test_a_zone_that_begins_with_a_csk_gets_another_one(make_world: MakeWorld) -> None:
