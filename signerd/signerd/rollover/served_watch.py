@@ -76,7 +76,7 @@ class ServedWatch:
             if self._serial == zone.serial:
                 return Look(self._describe(last), is_exact=True)
             if not must_be_exact and self.rest_seconds > 0:
-                seen = replace(last, denial=apex.denial, dnskey_ttl=apex.dnskey_ttl)
+                seen = replace(last, denial=apex.denial, dnskey_ttl=apex.dnskey_ttl, announced=apex.announced)
                 return Look(self._describe(seen), is_exact=False)
         begun = self._clock.monotonic()
         served = observe_zone(zone, names)

@@ -352,6 +352,7 @@ class ZoneTimetable:
                 is_kms_open,
                 parent,
                 self._is_parentless(memory),
+                served.announced,
             )
             policy = replace(policy, signature_life=self._find_signature_life(published, served))
             outcome = take_step(state, moment, policy, facts, first_keys=self._may_begin(served))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from signerd.dns import rdatatype as rt
 from signerd.dns.zone import Zone
+from signerd.dnssec.ds import DELETE_CDNSKEY
 from signerd.dnssec.key import DnsKey
 from signerd.dnssec.signature_plan import KEY_SET_TYPES
 from signerd.timetable.policy import DenialKind
@@ -23,6 +24,7 @@ class ServedKeys:
     denial: DenialKind | None
     dnskey_ttl: int
     largest_ttl: int
+    announced: frozenset[str] = frozenset()
 
 
 def observe_zone(zone: Zone, names: Mapping[DnsKey, str]) -> ServedKeys:
@@ -56,6 +58,7 @@ def observe_zone(zone: Zone, names: Mapping[DnsKey, str]) -> ServedKeys:
         apex.denial,
         apex.dnskey_ttl,
         largest_ttl,
+        apex.announced,
     )
 
 
@@ -66,6 +69,7 @@ class ServedApex:
     published: frozenset[str]
     denial: DenialKind | None
     dnskey_ttl: int
+    announced: frozenset[str]
 
 
 def observe_apex(zone: Zone, names: Mapping[DnsKey, str]) -> ServedApex:
@@ -80,7 +84,14 @@ def observe_apex(zone: Zone, names: Mapping[DnsKey, str]) -> ServedApex:
         frozenset(names.get(key) or _describe(key.algorithm, key.key_tag) for key in published),
         denial,
         key_set[2] if key_set else 0,
+        frozenset(names[key] for key in _list_announced(zone) if key in names),
     )
+
+
+def _list_announced(zone: Zone) -> list[DnsKey]:
+    cdnskey = zone.names[zone.origin].get(rt.CDNSKEY)
+    rdatas = () if cdnskey is None else cdnskey[3]
+    return [DnsKey.from_rdata(rdata) for rdata in rdatas if rdata != DELETE_CDNSKEY]
 
 
 def _describe(algorithm: int, key_tag: int) -> str:

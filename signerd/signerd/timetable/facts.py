@@ -36,6 +36,7 @@ class Facts:
         parent: One entry for each name server of the parent; empty as long as they are not known.
         is_parentless: Whether the name servers of the parent were looked for and not found, and none was ever
             seen with a DS record of the zone that it was not seen to drop.
+        announced: Names of the keys in the CDNSKEY RRset that is served: a parent may act on it.
     """
 
     published: frozenset[str]
@@ -48,6 +49,7 @@ class Facts:
     is_kms_open: bool
     parent: tuple[ParentServer, ...] = ()
     is_parentless: bool = False
+    announced: frozenset[str] = frozenset()
 
     def is_ds_everywhere(self, name: str) -> bool:
         """Say if all servers of the parent answered, and with the DS record of a key."""

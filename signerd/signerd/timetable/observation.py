@@ -92,6 +92,12 @@ def _observe_ds(key: TimetableKey, facts: Facts, policy: TimetablePolicy, settle
         server.ds is not None and (key.name in server.ds) is not is_coming for server in facts.parent
     )
     is_confirmed = facts.is_ds_everywhere(key.name) if is_coming else facts.is_ds_nowhere(key.name)
+    if trace.presence is Presence.UNRETENTIVE and key.name in facts.announced:
+        # What is served asks for it still, as no version could be signed since. Who reads that now may act on
+        # it for as long as on a request that was taken back.
+        is_open = bool(trace.not_before) or is_confirmed
+        floor = now + policy.parent_lag if is_open else 0
+        return replace(trace, settles_at=None, not_before=max(trace.not_before, floor))
     if not is_against and not is_confirmed:
         return trace  # a server that is silent confirms nothing, and takes back nothing
     return trace.observe(is_there=is_coming is is_confirmed, settles_at=settles_at)

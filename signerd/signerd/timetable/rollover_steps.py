@@ -278,7 +278,14 @@ def find_parent_wait(
     if not undone:
         reason = "the parent has changed the DS records; the old ones are to leave all caches"
         return Wait(number, Step.CONFIRM, reason, NOBODY, _find_end(moving), since)
+    asked = [key.name for key in undone if key.name in facts.announced and not key.ds.is_wanted]
     silence = explain_silence(facts, policy)
+    if asked and all(key.name in asked and facts.is_ds_nowhere(key.name) for key in undone):
+        names = " and ".join(asked)
+        reason = (
+            f"CDS records that are served ask for the DS record of {names}, until a new version is signed"
+        )
+        return Wait(number, Step.DELEGATE, reason, NOBODY if facts.is_kms_open else OPERATOR, None, since)
     if silence is None:
         wishes = [
             f"add the DS record of {key.name}" for key in undone if key.ds.presence is Presence.RUMOURED

@@ -13,7 +13,7 @@ from signerd.rollover.zone_timetable import StepReport
 from signerd.signer.timetable_keys import TimetableKeys
 from signerd.signer.zone_key_store import KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys, zone_timetables
-from signerd.timetable.commands import RolloverRefused, start_rollover
+from signerd.timetable.commands import RolloverRefused, abort_rollover, start_rollover
 from signerd.timetable.policy import Step
 from signerd.timetable.state import RolloverKind
 from signerd.zone_dnssec.ignored_servers import IgnoredServer, store_ignored
@@ -416,6 +416,30 @@ def test_a_step_that_is_held_happens_once_the_policy_lets_it(settled: RolloverWo
     world.change_policy("zsk_period: never")
     world.run_until(lambda: not world.list_rollovers())
     assert world.names == ["ksk-1", "zsk-3"]
+
+
+def test_an_aborted_ksk_stays_as_long_as_served_cds_records_ask_for_its_ds(settled: RolloverWorld) -> None:
+    world = settled
+    start(world, RolloverKind.KSK)
+    world.run_until(lambda: "add the DS record of ksk-3" in world.outcome.sentence)
+    world.pipelines.faults.signer = SigningImpossible("the KMS is away")
+    world.timetable.change(
+        lambda state, policy, now: abort_rollover(state, 3), world.pipelines.pipeline.state.published
+    )
+    for _ in range(20):
+        world.pipelines.clock.pass_time(DAY)
+        with pytest.raises(SigningImpossible):
+            world.publish()
+        world.ask_parent()
+        world.step()
+    assert world.list_served(rt.CDNSKEY) == {"ksk-3"}
+    (coming,) = [key for key in world.outcome.state.keys if key.name == "ksk-3"]
+    assert not coming.ds.is_gone, "a parent may act on what is served"
+    world.pipelines.faults.signer = None
+    signed = world.now
+    world.run_until(lambda: not world.list_rollovers())
+    assert world.now - signed > 7 * DAY, "what it has read may take so long to come to light"
+    assert world.list_served() == {"ksk-1", "zsk-1"}
 
 
 def test_a_step_is_approved_and_a_rollover_turned_back_by_command(settled: RolloverWorld) -> None:

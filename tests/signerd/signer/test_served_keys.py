@@ -39,6 +39,7 @@ def test_a_signed_zone_tells_its_keys_and_ttls(unsigned: Zone, denial: Denial) -
         DenialKind(denial.value),
         1800,
         86400,
+        frozenset({"ksk-1"}),
     )
 
 
