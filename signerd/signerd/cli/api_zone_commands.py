@@ -8,19 +8,9 @@ from typing import Annotated, cast
 import typer
 
 from signerd.cli.command_errors import CommandFailed, explain_errors
-from signerd.cli.config_option import ConfigOption, StateOption
+from signerd.cli.connection import Connection, takes_organisation
 from signerd.cli.import_pieces import PIECE_RECORDS, is_large, split_file
-from signerd.cli.platform_client import (
-    Json,
-    JsonOption,
-    OrganisationOption,
-    PlatformClient,
-    TokenFileOption,
-    UrlOption,
-    connect_platform,
-    print_object,
-    print_objects,
-)
+from signerd.cli.platform_client import Json, JsonOption, PlatformClient, print_object, print_objects
 from signerd.dns.name import parse_name
 
 ROOT = "/v1/dns/zones"
@@ -48,50 +38,31 @@ def add_api_zone_commands(app: typer.Typer) -> None:
     app.add_typer(group, name="zone")
 
 
-def list_zones(
-    as_json: JsonOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def list_zones(connection: Connection, as_json: JsonOption = False) -> None:
     """List the zones."""
-    with connect_platform(config, state, url, token_file) as client:
-        found = client.within(org).list(ROOT)
+    with connection.open() as client:
+        found = client.list(ROOT)
     columns = ["name", "source", "publishedSerial", "publicationPending", "publicationError"]
     print_objects(found, columns, as_json=as_json)
 
 
-def create_zone(
-    zone: ZoneArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def create_zone(connection: Connection, zone: ZoneArgument) -> None:
     """Make a zone that is kept in the database."""
-    with connect_platform(config, state, url, token_file) as client:
-        made = client.within(org).post(ROOT, {"zoneName": zone})
+    with connection.open() as client:
+        made = client.post(ROOT, {"zoneName": zone})
     print_object(made)
     for warning in cast("list[str]", made.get("warnings") or []):
         typer.echo(f"warning: {warning}", err=True)
 
 
-def show_zone(
-    zone: ZoneArgument,
-    as_json: JsonOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def show_zone(connection: Connection, zone: ZoneArgument, as_json: JsonOption = False) -> None:
     """Show a zone and its records."""
-    with connect_platform(config, state, url, token_file) as client:
-        found = client.within(org).get(f"{ROOT}/{zone}")
-        records = client.within(org).list(f"{ROOT}/{zone}/records")
+    with connection.open() as client:
+        found = client.get(f"{ROOT}/{zone}")
+        records = client.list(f"{ROOT}/{zone}/records")
     if as_json:
         print_object({**found, "records": list(records)})
         return
@@ -99,43 +70,28 @@ def show_zone(
     print_objects(records, ["name", "type", "ttl", "values"], as_json=False)
 
 
-def delete_zone(
-    zone: ZoneArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def delete_zone(connection: Connection, zone: ZoneArgument) -> None:
     """Delete a zone with all its records."""
-    with connect_platform(config, state, url, token_file) as client:
-        client.within(org).delete(f"{ROOT}/{zone}")
+    with connection.open() as client:
+        client.delete(f"{ROOT}/{zone}")
     typer.echo(f"{zone} is deleted")
 
 
-def export_zone(
-    zone: ZoneArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def export_zone(connection: Connection, zone: ZoneArgument) -> None:
     """Print a zone as a master file."""
-    with connect_platform(config, state, url, token_file) as client:
-        sys.stdout.write(str(client.within(org).get(f"{ROOT}/{zone}/export")["zoneFile"]))
+    with connection.open() as client:
+        sys.stdout.write(str(client.get(f"{ROOT}/{zone}/export")["zoneFile"]))
 
 
+@takes_organisation
 def import_zone(
+    connection: Connection,
     zone: ZoneArgument,
     file: FileArgument,
     replace: ReplaceOption = False,
     allow_mass_deletion: MassDeletionOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Take records from a master file into a zone of the API, all or none.
 
@@ -143,11 +99,10 @@ def import_zone(
     """
     octets = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     counts = dict.fromkeys(("created", "updated", "deleted", "skipped"), 0)
-    with connect_platform(config, state, url, token_file) as client:
-        within = client.within(org)
-        for text in _list_texts(within, zone, octets, replace=replace):
+    with connection.open() as client:
+        for text in _list_texts(client, zone, octets, replace=replace):
             body = {"zoneFile": text, "replaceExisting": replace, "allowMassDeletion": allow_mass_deletion}
-            done = within.post(f"{ROOT}/{zone}/import", body)
+            done = client.post(f"{ROOT}/{zone}/import", body)
             for key in counts:
                 counts[key] += cast("int", done[key])
     typer.echo(", ".join(f"{count} {key}" for key, count in counts.items()))
@@ -177,17 +132,11 @@ def _list_texts(client: PlatformClient, zone: str, octets: bytes, *, replace: bo
         raise CommandFailed(f"line {line}: not UTF-8; write such octets as \\DDD") from error
 
 
-def check_zone(
-    zone: ZoneArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def check_zone(connection: Connection, zone: ZoneArgument) -> None:
     """Look for likely mistakes in a zone, and say if it is in service; fail at errors or if it is not."""
-    with connect_platform(config, state, url, token_file) as client:
-        checked = client.within(org).get(f"{ROOT}/{zone}/check")
+    with connection.open() as client:
+        checked = client.get(f"{ROOT}/{zone}/check")
         is_served = not client.is_local
     found = cast("Json", checked["zone"])
     notices = cast("list[Json]", checked["notices"])
@@ -205,18 +154,11 @@ def check_zone(
     typer.echo(f"zone {found['name']}: serial {found['publishedSerial']} is in service and up to date")
 
 
-def explain_versions(
-    zone: ZoneArgument,
-    as_json: JsonOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def explain_versions(connection: Connection, zone: ZoneArgument, as_json: JsonOption = False) -> None:
     """Explain the published versions of a zone, the newest first: what changed, by whom or for what."""
-    with connect_platform(config, state, url, token_file) as client:
-        versions = client.within(org).list(f"{ROOT}/{zone}/versions")
+    with connection.open() as client:
+        versions = client.list(f"{ROOT}/{zone}/versions")
     if as_json:
         print_objects(versions, [], as_json=True)
         return

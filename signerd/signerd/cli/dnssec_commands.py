@@ -7,17 +7,9 @@ from urllib.parse import quote
 import typer
 
 from signerd.cli.command_errors import CommandFailed, explain_errors
-from signerd.cli.config_option import ConfigOption, StateOption, read_config
+from signerd.cli.connection import Connection, takes_organisation
 from signerd.cli.moment_argument import read_moment, read_span
-from signerd.cli.platform_client import (
-    Json,
-    JsonOption,
-    OrganisationOption,
-    TokenFileOption,
-    UrlOption,
-    connect_platform,
-    print_object,
-)
+from signerd.cli.platform_client import Json, JsonOption, print_object
 
 ZoneArgument = Annotated[str, typer.Argument(metavar="ZONE", help="Name or identity.")]
 RegionOption = Annotated[
@@ -55,36 +47,27 @@ def add_dnssec_commands(app: typer.Typer) -> None:
     app.add_typer(group, name="dnssec")
 
 
+@takes_organisation
 def enable(
+    connection: Connection,
     zone: ZoneArgument,
     region: RegionOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Sign a zone, and print the DS set for its parent. Another key than now starts a change of keys."""
-    place = region or read_config(config, state).region.slug
-    with connect_platform(config, state, url, token_file) as client:
+    place = region or connection.read_config().region.slug
+    with connection.open() as client:
         body: Json = {"region": place} if key is None else {"region": place, "kmsKeyIdentity": key}
-        _print_status(zone, client.within(org).put(_find(zone), body), as_json=as_json)
+        _print_status(zone, client.put(_find(zone), body), as_json=as_json)
 
 
-def disable(
-    zone: ZoneArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def disable(connection: Connection, zone: ZoneArgument) -> None:
     """Stop signing a zone, as soon as nobody can have a DS of it any more."""
-    with connect_platform(config, state, url, token_file) as client:
-        client.within(org).delete(_find(zone))
-        status = client.within(org).get(_find(zone))
+    with connection.open() as client:
+        client.delete(_find(zone))
+        status = client.get(_find(zone))
     if status.get("stillSigned"):
         typer.echo(
             f"{zone}: off; it stays signed until the parent's DS is gone and forgotten. Remove it there."
@@ -93,33 +76,18 @@ def disable(
         typer.echo(f"{zone}: off")
 
 
-def show_status(
-    zone: ZoneArgument,
-    as_json: JsonOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def show_status(connection: Connection, zone: ZoneArgument, as_json: JsonOption = False) -> None:
     """Show how DNSSEC of a zone stands, and what is to be done at its parent."""
-    with connect_platform(config, state, url, token_file) as client:
-        _print_status(zone, client.within(org).get(_find(zone)), as_json=as_json)
+    with connection.open() as client:
+        _print_status(zone, client.get(_find(zone)), as_json=as_json)
 
 
-def probe(
-    zone: ZoneArgument,
-    as_json: JsonOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def probe(connection: Connection, zone: ZoneArgument, as_json: JsonOption = False) -> None:
     """Ask the parent of a zone now, wait for its answers, and show what follows from them."""
-    with connect_platform(config, state, url, token_file) as client:
-        within = client.within(org)
-        asked = within.post(f"{_find(zone)}:probe")
+    with connection.open() as client:
+        asked = client.post(f"{_find(zone)}:probe")
         if client.is_local:
             typer.echo(f"{zone}: no server runs; its parent is asked when one does")
             return
@@ -129,20 +97,17 @@ def probe(
             if time.monotonic() > deadline:
                 raise CommandFailed(f"zone {zone}: its parent was not asked within {PROBE_SECONDS:.0f} s")
             time.sleep(POLL_SECONDS)
-            status = within.get(_find(zone))
+            status = client.get(_find(zone))
         _print_status(zone, status, as_json=as_json)
 
 
+@takes_organisation
 def edit_parent_server(
+    connection: Connection,
     zone: ZoneArgument,
     ignore: IgnoreOption = None,
     heed: HeedOption = None,
     until: UntilOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show the name servers of a zone's parent, or say that one which does not answer is dead.
 
@@ -154,17 +119,16 @@ def edit_parent_server(
         raise CommandFailed("give --ignore or --heed, not both")
     if until is not None and ignore is None:
         raise CommandFailed("--until goes with --ignore")
-    with connect_platform(config, state, url, token_file) as client:
-        within = client.within(org)
+    with connection.open() as client:
         if ignore is not None:
             body: Json = {} if until is None else {"lifetime": f"{_read_seconds(until)}s"}
-            made = within.put(_find_server(zone, ignore), body)
+            made = client.put(_find_server(zone, ignore), body)
             typer.echo(f"{zone}: the silence of {made['server']} is ignored until {made['until']}")
         elif heed is not None:
-            within.delete(_find_server(zone, heed))
+            client.delete(_find_server(zone, heed))
             typer.echo(f"{zone}: {heed} is waited for again")
         else:
-            _print_servers(zone, within.get(_find(zone)))
+            _print_servers(zone, client.get(_find(zone)))
 
 
 def _find_server(zone: str, server: str) -> str:

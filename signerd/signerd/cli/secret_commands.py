@@ -12,18 +12,8 @@ from typing import Annotated, cast
 import typer
 
 from signerd.cli.command_errors import CommandFailed, explain_errors
-from signerd.cli.config_option import ConfigOption, StateOption, read_config
-from signerd.cli.platform_client import (
-    Json,
-    JsonOption,
-    OrganisationOption,
-    PlatformClient,
-    TokenFileOption,
-    UrlOption,
-    connect_platform,
-    print_object,
-    print_objects,
-)
+from signerd.cli.connection import Connection, takes_organisation
+from signerd.cli.platform_client import Json, JsonOption, PlatformClient, print_object, print_objects
 
 NOT_FOUND = 404
 MAX_INPUT = 1 << 20  # octets; a value is smaller, and what is larger is a mistake
@@ -109,7 +99,9 @@ class _Secrets:
         return f"{self._root}/secret{path}"
 
 
+@takes_organisation
 def put_secret(
+    connection: Connection,
     path: PathArgument,
     key: Annotated[
         str | None,
@@ -125,18 +117,13 @@ def put_secret(
     description: Annotated[str | None, typer.Option("--description", help="Of a new secret.")] = None,
     region: RegionOption = None,
     project: ProjectOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Add a version, or make the secret with its first one if --key says with which key.
 
     The value is read from standard input as it is, a final newline included; on a terminal it is asked for.
     """
-    with connect_platform(config, state, url, token_file) as client:
-        secrets = _open(client, config, state, region, project, org)
+    with connection.open() as client:
+        secrets = _open(client, connection, region, project)
         known = secrets.find(path)
         if known is None and key is None:
             raise CommandFailed(f"there is no secret {path}; name the KMS key of a new one with --key")
@@ -151,44 +138,38 @@ def put_secret(
             typer.echo(f"{path}: version {secrets.put(path, value)['version']}")
 
 
+@takes_organisation
 def get_secret(
+    connection: Connection,
     path: PathArgument,
     version: Annotated[int | None, typer.Option("--version", min=1, help="Default: the current one.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Do not ask before showing it on a terminal.")] = False,
     region: RegionOption = None,
     project: ProjectOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Print a value, exactly; one of names and values as a JSON object."""
     if sys.stdout.isatty() and not show:
         typer.confirm(f"Show the value of {path} on this terminal?", abort=True, err=True)
-    with connect_platform(config, state, url, token_file) as client:
-        revealed = _open(client, config, state, region, project, org).reveal(path, version)
+    with connection.open() as client:
+        revealed = _open(client, connection, region, project).reveal(path, version)
     sys.stdout.buffer.write(_decode_value(revealed))
     if sys.stdout.isatty():
         sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
 
 
+@takes_organisation
 def list_secrets(
+    connection: Connection,
     directory: Annotated[str, typer.Argument(metavar="DIRECTORY")] = "/",
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All below it.")] = False,
     as_json: JsonOption = False,
     region: RegionOption = None,
     project: ProjectOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """List what you may read in a directory."""
-    with connect_platform(config, state, url, token_file) as client:
-        secrets = _open(client, config, state, region, project, org)
+    with connection.open() as client:
+        secrets = _open(client, connection, region, project)
         if recursive:
             found, prefixes = secrets.list_below(directory), list[str]()
         else:
@@ -200,59 +181,52 @@ def list_secrets(
     print_objects(found, ["path", "currentVersion", "kmsKey", "updatedAt"], as_json=as_json)
 
 
+@takes_organisation
 def list_versions(
+    connection: Connection,
     path: PathArgument,
     as_json: JsonOption = False,
     region: RegionOption = None,
     project: ProjectOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """List all versions that ever were."""
-    with connect_platform(config, state, url, token_file) as client:
-        secret = _open(client, config, state, region, project, org).get(path)
+    with connection.open() as client:
+        secret = _open(client, connection, region, project).get(path)
     versions = cast("list[Json]", secret["versions"])
     columns = ["version", "status", "stage", "valueFormat", "createdAt", "destroyedAt", "lastAccessedAt"]
     print_objects(versions, columns, as_json=as_json)
 
 
+@takes_organisation
 def destroy_version(
+    connection: Connection,
     path: PathArgument,
     version: VersionArgument,
     region: RegionOption = None,
     project: ProjectOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Erase the value of a version for good; the history stays."""
-    with connect_platform(config, state, url, token_file) as client:
-        _open(client, config, state, region, project, org).destroy(path, version)
+    with connection.open() as client:
+        _open(client, connection, region, project).destroy(path, version)
     typer.echo(f"{path}: version {version} is destroyed")
 
 
+@takes_organisation
 def delete_secret(
+    connection: Connection,
     path: PathArgument,
     region: RegionOption = None,
     project: ProjectOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Remove a secret with all its versions, for good."""
-    with connect_platform(config, state, url, token_file) as client:
-        _open(client, config, state, region, project, org).delete(path)
+    with connection.open() as client:
+        _open(client, connection, region, project).delete(path)
     typer.echo(f"{path} is deleted")
 
 
+@takes_organisation
 def handle_policy(
+    connection: Connection,
     path: PathArgument,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="Set the policy in it, as JSON.")
@@ -260,11 +234,6 @@ def handle_policy(
     clear: Annotated[bool, typer.Option("--clear", help="Remove the policy.")] = False,
     region: RegionOption = None,
     project: ProjectOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Print, set or clear the access policy."""
     if clear and file is not None:
@@ -275,13 +244,15 @@ def handle_policy(
             policy = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise CommandFailed(f"{file}: is no JSON: {error}") from error
-    with connect_platform(config, state, url, token_file) as client:
-        secrets = _open(client, config, state, region, project, org)
+    with connection.open() as client:
+        secrets = _open(client, connection, region, project)
         secret = secrets.set_policy(path, policy) if clear or file is not None else secrets.get(path)
     print_object(cast("Json", secret.get("accessPolicy") or {}))
 
 
+@takes_organisation
 def exec_with_secrets(
+    connection: Connection,
     arguments: Annotated[
         list[str],
         typer.Argument(
@@ -292,17 +263,12 @@ def exec_with_secrets(
     ],
     region: RegionOption = None,
     project: ProjectOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Run a command with values in its environment, and in nothing else."""
     names, command = _split_arguments(sys.argv, arguments)
     variables: dict[bytes, bytes] = {}
-    with connect_platform(config, state, url, token_file) as client:
-        secrets = _open(client, config, state, region, project, org)
+    with connection.open() as client:
+        secrets = _open(client, connection, region, project)
         for name, path in names:
             for variable, value in _list_variables(name, path, secrets.reveal(path, None)).items():
                 if variable.encode() in variables:
@@ -350,15 +316,10 @@ def _list_variables(name: str | None, path: str, revealed: Json) -> Mapping[str,
 
 
 def _open(
-    client: PlatformClient,
-    config: Path | None,
-    state: Path | None,
-    region: str | None,
-    project: str | None,
-    org: str | None,
+    client: PlatformClient, connection: Connection, region: str | None, project: str | None
 ) -> _Secrets:
-    place = region or read_config(config, state).region.slug
-    return _Secrets(client.within(org).inside(project), place)
+    place = region or connection.read_config().region.slug
+    return _Secrets(client.inside(project), place)
 
 
 def _read_value(file: Path | None, *, is_key_values: bool, generate: int | None) -> Json:
