@@ -5,16 +5,8 @@ from typing import Annotated
 import typer
 
 from signerd.cli.command_errors import CommandFailed, explain_errors
-from signerd.cli.config_option import ConfigOption, StateOption
-from signerd.cli.platform_client import (
-    JsonOption,
-    OrganisationOption,
-    TokenFileOption,
-    UrlOption,
-    connect_platform,
-    print_object,
-    print_objects,
-)
+from signerd.cli.connection import Connection, OrganisationOption, takes_connection
+from signerd.cli.platform_client import JsonOption, print_object, print_objects
 
 OrganisationArgument = Annotated[str, typer.Argument(metavar="ORG", help="Slug or identity.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
@@ -48,125 +40,91 @@ def add_org_commands(app: typer.Typer) -> None:
     app.add_typer(people, name="user")
 
 
-def list_organisations(
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_connection
+def list_organisations(connection: Connection, as_json: JsonOption = False) -> None:
     """List all organisations."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         found = client.list("/v1/organisations")
     print_objects(found, ["slug", "identity", "name", "createdAt"], as_json=as_json)
 
 
-def create_organisation(
-    name: NameArgument,
-    owner: OwnerOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_connection
+def create_organisation(connection: Connection, name: NameArgument, owner: OwnerOption = None) -> None:
     """Make an organisation with all features on."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         print_object(client.post("/v1/organisations", {"name": name, "ownerIdentity": owner}))
 
 
-def show_organisation(
-    organisation: OrganisationArgument,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_connection
+def show_organisation(connection: Connection, organisation: OrganisationArgument) -> None:
     """Show an organisation."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         print_object(client.get(f"/v1/organisations/{organisation}"))
 
 
-def delete_organisation(
-    organisation: OrganisationArgument,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_connection
+def delete_organisation(connection: Connection, organisation: OrganisationArgument) -> None:
     """Delete an organisation that has no keys, secrets and zones any more. Its audit log stays."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         client.delete(f"/v1/organisations/{organisation}")
 
 
+@takes_connection
 def delete_user(
+    connection: Connection,
     user: Annotated[str, typer.Argument(metavar="USER", help="Subject.")],
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Delete a user, with memberships and tokens."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         client.delete(f"/v1/users/{user}")
 
 
+@takes_connection
 def list_gates(
+    connection: Connection,
     organisation: OrganisationArgument,
     as_json: JsonOption = False,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Show which features an organisation has."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         gates = client.list(f"/v1/organisations/{organisation}/gates")
     print_objects(gates, ["gate", "enabled"], as_json=as_json)
 
 
+@takes_connection
 def set_gate(
+    connection: Connection,
     organisation: OrganisationArgument,
     gate: GateArgument,
     switch: SwitchArgument,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Switch a feature on or off."""
     if switch not in ("on", "off"):
         raise CommandFailed(f"{switch!r} is neither on nor off")
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         client.put(f"/v1/organisations/{organisation}/gates/{gate}", {"enabled": switch == "on"})
     typer.echo(f"{gate} is {switch} for {organisation}")
 
 
-def list_users(
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_connection
+def list_users(connection: Connection, as_json: JsonOption = False) -> None:
     """List all users."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         found = client.list("/v1/users")
     print_objects(found, ["subject", "name", "email", "createdAt"], as_json=as_json)
 
 
+@takes_connection
 def create_user(
+    connection: Connection,
     name: NameArgument,
     email: EmailOption = "",
     role: RoleOption = "MEMBER",
     operator: OperatorOption = False,
     org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Make a user who is a member of an organisation; `signerd token create` makes the token."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         user = client.post("/v1/users", {"name": name, "email": email, "operator": operator})
         member = {"userIdentity": user["subject"], "role": role}
         client.within(org).post("/v1/memberships", member)

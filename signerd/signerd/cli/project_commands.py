@@ -5,16 +5,8 @@ from typing import Annotated
 import typer
 
 from signerd.cli.command_errors import explain_errors
-from signerd.cli.config_option import ConfigOption, StateOption
-from signerd.cli.platform_client import (
-    JsonOption,
-    OrganisationOption,
-    TokenFileOption,
-    UrlOption,
-    connect_platform,
-    print_object,
-    print_objects,
-)
+from signerd.cli.connection import Connection, takes_organisation
+from signerd.cli.platform_client import JsonOption, print_object, print_objects
 
 ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Slug or identity.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
@@ -33,57 +25,32 @@ def add_project_commands(app: typer.Typer) -> None:
     app.add_typer(group, name="project")
 
 
-def list_projects(
-    as_json: JsonOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def list_projects(connection: Connection, as_json: JsonOption = False) -> None:
     """List the projects."""
-    with connect_platform(config, state, url, token_file) as client:
-        found = client.within(org).list("/v1/projects")
+    with connection.open() as client:
+        found = client.list("/v1/projects")
     print_objects(found, ["slug", "identity", "name", "parentProject"], as_json=as_json)
 
 
-def create_project(
-    name: NameArgument,
-    parent: ParentOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def create_project(connection: Connection, name: NameArgument, parent: ParentOption = None) -> None:
     """Make a project with the built-in policies."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         body = {"name": name, "parentProjectIdentity": parent}
-        print_object(client.within(org).post("/v1/projects", body))
+        print_object(client.post("/v1/projects", body))
 
 
-def show_project(
-    project: ProjectArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def show_project(connection: Connection, project: ProjectArgument) -> None:
     """Show a project."""
-    with connect_platform(config, state, url, token_file) as client:
-        print_object(client.within(org).get(f"/v1/projects/{project}"))
+    with connection.open() as client:
+        print_object(client.get(f"/v1/projects/{project}"))
 
 
-def delete_project(
-    project: ProjectArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def delete_project(connection: Connection, project: ProjectArgument) -> None:
     """Delete a project that holds nothing."""
-    with connect_platform(config, state, url, token_file) as client:
-        client.within(org).delete(f"/v1/projects/{project}")
+    with connection.open() as client:
+        client.delete(f"/v1/projects/{project}")
     typer.echo(f"{project} is deleted")

@@ -5,16 +5,8 @@ from typing import Annotated
 import typer
 
 from signerd.cli.command_errors import CommandFailed, explain_errors
-from signerd.cli.config_option import ConfigOption, StateOption
-from signerd.cli.platform_client import (
-    JsonOption,
-    OrganisationOption,
-    TokenFileOption,
-    UrlOption,
-    connect_platform,
-    print_object,
-    print_objects,
-)
+from signerd.cli.connection import Connection, takes_organisation
+from signerd.cli.platform_client import JsonOption, print_object, print_objects
 
 RoleArgument = Annotated[str, typer.Argument(metavar="ROLE", help="Slug or identity.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME")]
@@ -46,72 +38,44 @@ def add_role_commands(app: typer.Typer) -> None:
     app.add_typer(group, name="role")
 
 
-def list_roles(
-    as_json: JsonOption = False,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def list_roles(connection: Connection, as_json: JsonOption = False) -> None:
     """List the roles, the built-in ones too."""
-    with connect_platform(config, state, url, token_file) as client:
-        found = client.within(org).list("/v1/iam/roles")
+    with connection.open() as client:
+        found = client.list("/v1/iam/roles")
     print_objects(found, ["slug", "identity", "name", "system", "description"], as_json=as_json)
 
 
-def create_role(
-    name: NameArgument,
-    rule: RuleOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def create_role(connection: Connection, name: NameArgument, rule: RuleOption = None) -> None:
     """Make a role."""
     rules = [parse_rule(text) for text in rule or ()]
-    with connect_platform(config, state, url, token_file) as client:
-        print_object(client.within(org).post("/v1/iam/roles", {"name": name, "rules": rules}))
+    with connection.open() as client:
+        print_object(client.post("/v1/iam/roles", {"name": name, "rules": rules}))
 
 
-def show_role(
-    role: RoleArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def show_role(connection: Connection, role: RoleArgument) -> None:
     """Show a role with its rules and bindings."""
-    with connect_platform(config, state, url, token_file) as client:
-        print_object(client.within(org).get(f"/v1/iam/roles/{role}"))
+    with connection.open() as client:
+        print_object(client.get(f"/v1/iam/roles/{role}"))
 
 
-def delete_role(
-    role: RoleArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def delete_role(connection: Connection, role: RoleArgument) -> None:
     """Delete a role with its bindings."""
-    with connect_platform(config, state, url, token_file) as client:
-        client.within(org).delete(f"/v1/iam/roles/{role}")
+    with connection.open() as client:
+        client.delete(f"/v1/iam/roles/{role}")
     typer.echo(f"{role} is deleted")
 
 
+@takes_organisation
 def bind_role(
+    connection: Connection,
     role: RoleArgument,
     user: UserOption = None,
     team: TeamOption = None,
     service_account: AccountOption = None,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Bind a role to a user, a team or a service account."""
     principal = user or team or service_account
@@ -123,22 +87,15 @@ def bind_role(
         "teamIdentity": team,
         "serviceAccountIdentity": service_account,
     }
-    with connect_platform(config, state, url, token_file) as client:
-        print_object(client.within(org).post(f"/v1/iam/roles/{role}/bindings", body))
+    with connection.open() as client:
+        print_object(client.post(f"/v1/iam/roles/{role}/bindings", body))
 
 
-def unbind_role(
-    role: RoleArgument,
-    binding: BindingArgument,
-    org: OrganisationOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_organisation
+def unbind_role(connection: Connection, role: RoleArgument, binding: BindingArgument) -> None:
     """Take a role from whom it is bound to."""
-    with connect_platform(config, state, url, token_file) as client:
-        client.within(org).delete(f"/v1/iam/roles/{role}/bindings/{binding}")
+    with connection.open() as client:
+        client.delete(f"/v1/iam/roles/{role}/bindings/{binding}")
     typer.echo(f"{binding} is removed")
 
 

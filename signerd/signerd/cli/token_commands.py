@@ -8,15 +8,8 @@ from typing import Annotated
 import typer
 
 from signerd.cli.command_errors import CommandFailed, explain_errors
-from signerd.cli.config_option import ConfigOption, StateOption
-from signerd.cli.platform_client import (
-    JsonOption,
-    PlatformClient,
-    TokenFileOption,
-    UrlOption,
-    connect_platform,
-    print_objects,
-)
+from signerd.cli.connection import Connection, takes_connection
+from signerd.cli.platform_client import JsonOption, PlatformClient, print_objects
 from signerd.config.quantity import parse_duration
 from signerd.custody import deliver_token
 
@@ -49,32 +42,24 @@ def add_token_commands(app: typer.Typer) -> None:
     app.add_typer(group, name="token")
 
 
-def list_tokens(
-    user: UserOption = None,
-    as_json: JsonOption = False,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_connection
+def list_tokens(connection: Connection, user: UserOption = None, as_json: JsonOption = False) -> None:
     """List a user's tokens; the tokens themselves are not kept anywhere."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         found = client.list(_find_path(client, user))
     columns = ["identity", "name", "scopes", "expiresAt", "lastUsedAt", "revokedAt"]
     print_objects(found, columns, as_json=as_json)
 
 
+@takes_connection
 def create_token(
+    connection: Connection,
     name: NameArgument,
     user: UserOption = None,
     expires: ExpiresOption = "90d",
     scope: ScopeOption = None,
     org: OnlyOrganisationOption = None,
     project: ProjectOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
 ) -> None:
     """Make a token and print it, once."""
     try:
@@ -89,42 +74,30 @@ def create_token(
         "organisation": org,
         "project": project,
     }
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         made = client.post(_find_path(client, user), body)
     typer.echo(made["token"])
 
 
-def rotate_token(
-    token: TokenArgument,
-    user: UserOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_connection
+def rotate_token(connection: Connection, token: TokenArgument, user: UserOption = None) -> None:
     """Replace a token by a new one and print it; the old one ends at once.
 
     If it is the one in the token file of this machine, the file gets the new one.
     """
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         made = client.post(f"{_find_path(client, user)}/{token}/rotate")
-        for file in {token_file or client.state.admin_token, client.state.admin_token}:
+        for file in {connection.token_file or client.state.admin_token, client.state.admin_token}:
             if _holds(file, token):
                 deliver_token(file, str(made["token"]))
                 typer.echo(f"{file} has the new token", err=True)
     typer.echo(made["token"])
 
 
-def revoke_token(
-    token: TokenArgument,
-    user: UserOption = None,
-    config: ConfigOption = None,
-    state: StateOption = None,
-    url: UrlOption = None,
-    token_file: TokenFileOption = None,
-) -> None:
+@takes_connection
+def revoke_token(connection: Connection, token: TokenArgument, user: UserOption = None) -> None:
     """End a token at once."""
-    with connect_platform(config, state, url, token_file) as client:
+    with connection.open() as client:
         client.delete(f"{_find_path(client, user)}/{token}")
     typer.echo(f"{token} is revoked")
 
