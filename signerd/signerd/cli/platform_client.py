@@ -23,30 +23,6 @@ from signerd_kms.slug import make_slug
 TIMEOUT_SECONDS = 60.0
 Json = dict[str, object]
 
-UrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        envvar="SIGNERD_URL",
-        metavar="URL",
-        help="Server to ask, in place of the one on this machine.",
-    ),
-]
-TokenFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--token-file",
-        envvar="SIGNERD_TOKEN_FILE",
-        metavar="FILE",
-        help="File with the token; default: admin.token in the state directory.",
-    ),
-]
-OrganisationOption = Annotated[
-    str | None,
-    typer.Option(
-        "--org", metavar="ORG", help="Organisation, by slug or identity; default: the configured one."
-    ),
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
