@@ -105,6 +105,8 @@ def simulate_keys(
     configured = _find_policy(read_config(config, None).policies, policy)
     ttl = read_span(largest_ttl)
     signing = _make_signing_policy(configured, read_span(soa_expire), ttl)
+    if Step.CONFIRM in (ask or ()):
+        raise CommandFailed("--ask confirm: nothing is done in this step; say it of 'withdraw'")
     wanted = make_timetable_policy(configured, _PARENT_INTERVAL)
     wanted = replace(
         wanted,

@@ -130,6 +130,9 @@ class Policy(Section):
         """Refuse what no zone can be signed with; what depends on the zone is in `resolve_times`."""
         problems: list[tuple[tuple[str | int, ...], str]] = []
         validity, margin = self.signature_validity, self.refresh_margin
+        if self.steps.get(Step.CONFIRM, Mode.AUTO) is not Mode.AUTO:
+            reason = "nothing is done in this step, so that nothing could be held; say it of 'withdraw'"
+            problems.append((("steps", "confirm"), reason))
         if self.signal and self.cds is CdsPublication.NEVER:
             problems.append((("signal",), "there is nothing to signal with `cds: never`"))
         if isinstance(margin, int) and margin <= self.dnskey_ttl:

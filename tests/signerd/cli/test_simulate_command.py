@@ -112,6 +112,7 @@ def test_the_picture_shows_each_key(tmp_path: Path) -> None:
         (["--rollover", "key@2027-02-01"], "'key' is no kind of rollover"),
         (["--change", "md5@2027-02-01"], "'md5' cannot be changed to"),
         (["--kms-loss", "5x@2027-02-01"], "'5x' is no duration"),
+        (["--ask", "confirm"], "--ask confirm: nothing is done in this step"),
         (["--policy", "defualt"], "there is no policy 'defualt'"),
         (["--parent-delay", "many"], "'many' is no duration"),
     ],

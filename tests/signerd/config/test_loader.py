@@ -165,6 +165,11 @@ region: {slug: Bad Slug}
             "policies: {p: {signature_validity: 20d, inception_offset: 20d}}",
             "f.yaml:1: policies.p.inception_offset",
         ),
+        (
+            "policies: {p: {steps: {confirm: ask}}}",
+            "f.yaml:1: policies.p.steps.confirm: nothing is done in this step, so that nothing could be "
+            "held; say it of 'withdraw'",
+        ),
         ("policies: {p: {csk: maybe}}", "f.yaml:1: policies.p.csk: 'maybe' is neither true nor false"),
         (
             "policies: {p: {cds: never, signal: true}}",
