@@ -441,7 +441,7 @@ class ZoneTimetable:
 
     def _is_parentless(self, memory: Memory) -> bool:
         records = [ds for ds_set in self._list_ds(memory).values() for ds in ds_set]
-        return is_parentless(memory.record.view, records)
+        return self.entry.name == ROOT or is_parentless(memory.record.view, records)
 
     def _store(self, memory: Memory, state: TimetableState) -> None:
         """Keep a state before anything of it is done; the moment alone is worth a write an hour."""
