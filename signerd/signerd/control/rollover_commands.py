@@ -75,7 +75,8 @@ def _describe_plans(rollovers: Rollovers, name: str | None) -> dict[str, object]
     wanted = plans if name is None else [plan for plan in plans if plan.zone == name]
     if name is not None and not wanted:
         near = suggest(name, [plan.zone for plan in plans])
-        raise RolloverRefused(f"zone {name} has no key timetable here{near}")
+        hint = near or ", or no step of it could be taken since the start: see 'signerd alarm list'"
+        raise RolloverRefused(f"zone {name} has no key timetable here{hint}")
     return {"zones": [describe_plan(plan) for plan in wanted]}
 
 

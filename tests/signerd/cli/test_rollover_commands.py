@@ -248,6 +248,10 @@ def test_commands_reach_the_timetable_in_a_thread_of_their_own(state: StateDirec
             ("approve", "a.test", "3", "delgate"),
             "'delgate' is no step; steps are make, publish, sign, delegate",
         ),
+        (
+            ("status", "unheard-of.example"),
+            "or no step of it could be taken since the start: see 'signerd alarm list'",
+        ),
         (("status", "quite.test"), "zone quite.test has no key timetable here; did you mean 'quiet.test'"),
     ],
 )
