@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
 from signerd.dns import rdatatype as rt
-from signerd.dns.name import ROOT, BadName, Name, format_name, parse_name
+from signerd.dns.name import ROOT, BadName, Name, parse_name
 from signerd.dns_zones.errors import InvalidDnsValue
+from signerd.zones.rdata_printer import format_rdata
 from signerd.zones.record_collection import fold_names
 
 TYPES: Final = {
@@ -191,17 +193,10 @@ _READERS: Final[dict[str, Callable[[str], bytes]]] = {
 }
 
 
-def _format_host(rdata: bytes) -> str:
-    return "." if rdata == ROOT else format_name(rdata)[:-1]
-
-
-def _format_mx(rdata: bytes) -> str:
-    return f"{int.from_bytes(rdata[:2])} {_format_host(rdata[2:])}"
-
-
-def _format_srv(rdata: bytes) -> str:
-    numbers = " ".join(str(int.from_bytes(rdata[at : at + 2])) for at in (0, 2, 4))
-    return f"{numbers} {_format_host(rdata[6:])}"
+def _format_host(number: int, rdata: bytes) -> str:
+    """Give what a master file has, without the last dot of the name at its end; the root is its dot."""
+    text = format_rdata(number, rdata)
+    return text if text.endswith(" .") or text == "." else text[:-1]
 
 
 def join_strings(rdata: bytes) -> bytes:
@@ -234,9 +229,9 @@ _FORMATTERS: Final[dict[int, Callable[[bytes], str]]] = {
     rt.A: lambda rdata: inet_ntop(AF_INET, rdata),
     rt.AAAA: lambda rdata: inet_ntop(AF_INET6, rdata),
     rt.CAA: _format_caa,
-    rt.CNAME: _format_host,
-    rt.MX: _format_mx,
-    rt.NS: _format_host,
-    rt.SRV: _format_srv,
+    rt.CNAME: partial(_format_host, rt.CNAME),
+    rt.MX: partial(_format_host, rt.MX),
+    rt.NS: partial(_format_host, rt.NS),
+    rt.SRV: partial(_format_host, rt.SRV),
     rt.TXT: _format_txt,
 }
