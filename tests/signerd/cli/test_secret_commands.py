@@ -13,9 +13,10 @@ import pytest
 from daemon_process import DaemonProcess
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Generator[DaemonProcess]:
-    server = DaemonProcess(tmp_path)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[DaemonProcess]:
+    """One server for all tests: each has paths of its own."""
+    server = DaemonProcess(tmp_path_factory.mktemp("server"))
     try:
         server.start()
         yield server
@@ -39,7 +40,8 @@ def signerd(
     return done
 
 
-def make_key(server: DaemonProcess) -> str:
+@pytest.fixture(scope="module")
+def key(server: DaemonProcess) -> str:
     report = server.status()
     assert report is not None
     host, _, port = str(report["admin"]).rpartition("@")
@@ -51,8 +53,9 @@ def make_key(server: DaemonProcess) -> str:
     return str(response.json()["identity"])
 
 
-def test_values_go_in_and_out_unchanged_and_reach_one_command(server: DaemonProcess, tmp_path: Path) -> None:
-    key = make_key(server)
+def test_values_go_in_and_out_unchanged_and_reach_one_command(
+    server: DaemonProcess, key: str, tmp_path: Path
+) -> None:
     value = bytes(range(256))
     signerd(server, "secret", "put", "/app/blob", "--key", key, given=value)
     assert signerd(server, "secret", "get", "/app/blob").stdout == value
@@ -80,8 +83,7 @@ def test_values_go_in_and_out_unchanged_and_reach_one_command(server: DaemonProc
     assert signerd(server, "secret", "exec", "/app/pair", "--", "sh", "-c", "exit 7", status=7).stdout == b""
 
 
-def test_refusals_are_one_line_and_hold_no_value(server: DaemonProcess) -> None:
-    key = make_key(server)
+def test_refusals_are_one_line_and_hold_no_value(server: DaemonProcess, key: str) -> None:
     for arguments, given in (
         (["put", "/app/x"], b"value-of-x"),
         (["put", "/app/x", "--key", key, "--key-values"], b"value-of-x"),
@@ -126,8 +128,8 @@ def talk_on_terminal(server: DaemonProcess, answer: bytes, *arguments: str) -> b
     return shown
 
 
-def test_a_terminal_shows_a_value_only_after_a_yes(server: DaemonProcess) -> None:
-    signerd(server, "secret", "put", "/app/x", "--key", make_key(server), given=b"value-of-x")
-    assert b"value-of-x" not in talk_on_terminal(server, b"n", "secret", "get", "/app/x")
-    assert b"value-of-x" in talk_on_terminal(server, b"y", "secret", "get", "/app/x")
-    assert b"value-of-x" in talk_on_terminal(server, b"", "secret", "get", "/app/x", "--show")
+def test_a_terminal_shows_a_value_only_after_a_yes(server: DaemonProcess, key: str) -> None:
+    signerd(server, "secret", "put", "/app/shown", "--key", key, given=b"value-of-x")
+    assert b"value-of-x" not in talk_on_terminal(server, b"n", "secret", "get", "/app/shown")
+    assert b"value-of-x" in talk_on_terminal(server, b"y", "secret", "get", "/app/shown")
+    assert b"value-of-x" in talk_on_terminal(server, b"", "secret", "get", "/app/shown", "--show")
