@@ -114,6 +114,7 @@ def test_calls_that_change_something_are_no_get_and_have_own_actions() -> None:
     assert len(actions) == len(set(actions))
 
 
+@pytest.mark.long
 def test_no_call_gives_a_500_or_what_the_document_does_not_know(deployment: Deployment) -> None:
     scope = Scope(deployment.platform.organisation, deployment.platform.region)
     keys = [

@@ -335,7 +335,7 @@ OWNERS = {
     "alias": ["alias"],
 }
 
-TestZoneLife = ZoneLife.TestCase
+TestZoneLife = pytest.mark.long(ZoneLife.TestCase)
 ZoneLife.TestCase.settings = settings(
     max_examples=20,
     stateful_step_count=12,
