@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -57,6 +57,7 @@ from signerd.zones.pipeline import (
 from signerd.zones.publication import Publication
 from signerd.zones.zone_directory import zone_directory_name
 from signerd.zones.zone_list import Source, ZoneEntry
+from signerd_kms.audit import AuditEvent
 from signerd_kms.errors import KmsError
 from signerd_kms.key import Scope
 from signerd_kms.state import State
@@ -134,6 +135,7 @@ class ZoneWorkshop:
             parts,
             lambda name: self.find_published(name),
             lambda report: self.on_step(report),
+            self._record_command,
         )
         self._clock_watch: ClockWatch | None = None
         self._clock_doubt: str | None = None
@@ -313,10 +315,17 @@ class ZoneWorkshop:
             custody = self._holder.custody
             now = self._clock.now()
             watch = self._watch_clock(custody)
+            self._record_command("clock.accept", {"time": now})
             self._store_mark(custody, now)
             watch.accept(now, self._clock.monotonic())
             logger.warning("the clock is accepted by command; it says %d", now)
             return f"the time {now} is accepted"
+
+    def _record_command(self, action: str, details: Mapping[str, str | int]) -> None:
+        """Put a command of the operator, who needs no account for it, into the audit log."""
+        store = self._holder.custody.kms.custodian.store
+        event = AuditEvent(store.now(), action, True, None, details=details)
+        store.write(lambda connection: store.record(connection, event))
 
     def _watch_clock(self, custody: Custody) -> ClockWatch:
         if self._clock_watch is None:
@@ -346,6 +355,8 @@ def _explaining_clock() -> Generator[None]:
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or type(error).__name__
         raise SigningImpossible(f"the database fails: {reason}") from error
+    except KmsError as error:
+        raise SigningImpossible(f"it cannot be recorded: {error}") from error
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class RolloverDesk:
         parts: TimetableParts,
         find_published: Callable[[Name], Zone | None],
         on_step: Callable[[StepReport], None],
+        on_command: Callable[[str, Mapping[str, str | int]], None] = lambda _action, _details: None,
     ) -> None:
         """Do nothing yet.
 
@@ -34,11 +35,14 @@ class RolloverDesk:
             parts: What the timetables share.
             find_published: Gives the version of a zone that is in service.
             on_step: Told, in any thread, of steps that commands have led to.
+            on_command: Records a command that is about to be followed: its name for the audit log, and
+                details. What it raises of the database refuses the command.
         """
         self._policies = policies
         self._parts = parts
         self._find_published = find_published
         self._on_step = on_step
+        self._on_command = on_command
         self._lock = threading.Lock()
         self._timetables: dict[Name, ZoneTimetable] = {}
 
@@ -85,7 +89,12 @@ class RolloverDesk:
                 f"the KSK of zone {timetable.entry.text}, which is kept over the API, is chosen by "
                 "'signerd dnssec enable --key'"
             )
-        report = self._change(timetable, lambda state, policy, now: start_rollover(state, kind, policy, now))
+        report = self._change(
+            timetable,
+            lambda state, policy, now: start_rollover(state, kind, policy, now),
+            "rollover.start",
+            kind=kind.value,
+        )
         number = report.plan.outcome.state.next_number - 1
         begun = next((other for other in report.plan.outcome.state.rollovers if other.number == number), None)
         name = kind if begun is None else begun.kind
@@ -102,7 +111,11 @@ class RolloverDesk:
             step = _find_asking(timetable.plan, number)
         wanted = step
         report = self._change(
-            timetable, lambda state, policy, now: approve_step(state, number, wanted, policy)
+            timetable,
+            lambda state, policy, now: approve_step(state, number, wanted, policy),
+            "rollover.approve",
+            number=number,
+            step=wanted.value,
         )
         return f"the step '{step}' of rollover {number} is approved; {_say(report)}"
 
@@ -113,7 +126,12 @@ class RolloverDesk:
             RolloverRefused: There is no such rollover, or it is too late.
         """
         timetable = self._find(zone)
-        report = self._change(timetable, lambda state, policy, now: abort_rollover(state, number))
+        report = self._change(
+            timetable,
+            lambda state, policy, now: abort_rollover(state, number),
+            "rollover.abort",
+            number=number,
+        )
         return f"rollover {number} of zone {timetable.entry.text} is turned back; {_say(report)}"
 
     def _find(self, zone: str) -> ZoneTimetable:
@@ -129,8 +147,13 @@ class RolloverDesk:
             )
         return timetable
 
-    def _change(self, timetable: ZoneTimetable, change: Change) -> StepReport:
-        report = timetable.change(change, self._find_published(timetable.entry.name))
+    def _change(
+        self, timetable: ZoneTimetable, change: Change, action: str, **details: str | int
+    ) -> StepReport:
+        def record() -> None:
+            self._on_command(action, {"zone": timetable.entry.text, **details})
+
+        report = timetable.change(change, self._find_published(timetable.entry.name), record)
         self._on_step(report)
         return report
 

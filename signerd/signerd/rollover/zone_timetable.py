@@ -570,8 +570,16 @@ class ZoneTimetable:
 
     # Commands
 
-    def change(self, change: Change, published: Zone | None) -> StepReport:
+    def change(
+        self, change: Change, published: Zone | None, record: Callable[[], None] = lambda: None
+    ) -> StepReport:
         """Follow a command of the operator, and take a step.
+
+        Args:
+            change: What is to become of the state.
+            published: The version in service.
+            record: Called when the command can be followed, before it is; what it raises of the database and
+                the KMS refuses the command.
 
         Raises:
             RolloverRefused: It cannot be done now.
@@ -584,6 +592,7 @@ class ZoneTimetable:
                 memory = self._open(keys, published)
                 now = self._parts.read_time()
                 state = change(memory.record.state, self._find_policy(keys, memory), now)
+                record()
                 self._write(memory, replace(memory.record, state=state))
                 report = self._step(published)
             except (CustodyUnavailable, SigningImpossible, *_FAILURES) as error:

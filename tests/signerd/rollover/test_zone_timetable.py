@@ -2,7 +2,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline_world import ORIGIN, Killed
@@ -19,6 +19,8 @@ from signerd.timetable.state import RolloverKind
 from signerd.zone_dnssec.ignored_servers import IgnoredServer, store_ignored
 from signerd.zones.pipeline import SigningImpossible
 from signerd_kms.attribution import Attribution
+from signerd_kms.audited_store import AuditedStore
+from signerd_kms.errors import AuditNotWritten
 from signerd_kms.key import KeyType
 
 MakeWorld = Callable[..., RolloverWorld]
@@ -468,6 +470,26 @@ def test_a_step_is_approved_and_a_rollover_turned_back_by_command(settled: Rollo
         desk.abort("small.test", 3)
     with pytest.raises(RolloverRefused, match="no key timetable of a zone other"):
         desk.start("other.test", RolloverKind.ZSK)
+    with world.pipelines.custody.engine.connect() as connection:
+        actions = connection.execute(
+            text("SELECT action FROM audit_entries WHERE action LIKE 'rollover.%' ORDER BY sequence")
+        )
+        assert list(actions.scalars()) == ["rollover.start", "rollover.approve", "rollover.abort"]
+
+
+def test_a_command_that_cannot_be_recorded_is_not_followed(
+    settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = settled
+
+    def refuse(*_: object) -> None:
+        raise AuditNotWritten("the audit event was not stored")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditedStore, "record", refuse)
+        with pytest.raises(RolloverRefused, match="nothing can be changed now: the audit event was not"):
+            world.open_desk().start("small.test", RolloverKind.ZSK)
+    assert not world.list_rollovers()
 
 
 @pytest.mark.parametrize("key_type", [KeyType.ECDSA_P256, KeyType.ECDSA_P384])
