@@ -233,18 +233,18 @@ ALGORITHMS: Mapping[str, int] = {"ecdsa-p384": 14, "rsa-2048": 8}
 
 def plan_journeys() -> Mapping[str, Journey]:
     """Give what happens, by label of the zone."""
-    kind = RolloverKind
+    kind, by_version = RolloverKind, "ksk_rollover: new-version"
     return {
         "zsk": Journey([kind.ZSK], [RESIGNED_SOON], kind.ZSK),
         "ksk": Journey([kind.KSK], ["steps: {delegate: ask}"], kind.KSK),
-        "version": Journey([kind.KSK], ["ksk_rollover: new-version"], kind.KSK),
+        "version": Journey([kind.KSK], [by_version, f"{by_version}, denial: nsec", by_version], kind.KSK),
         "csk": Journey([kind.CSK], [f"csk: true, {RESIGNED_SOON}"], kind.CSK),
         "scheme": Journey([kind.SCHEME] * 2, [RESIGNED_SOON, f"csk: true, {RESIGNED_SOON}", RESIGNED_SOON]),
         "longer": Journey([kind.ALGORITHM], ["", "key_type: ecdsa-p384"]),
         "rsa": Journey([kind.ALGORITHM], ["", "key_type: rsa-2048"]),
-        "denial": Journey([], ["", "denial: nsec", ""]),
-        "new": Journey([kind.SECURE], ["signed: false", ""]),
-        "left": Journey([kind.INSECURE, kind.SECURE], ["", "signed: false", ""]),
+        "secure": Journey(
+            [kind.SECURE, kind.INSECURE, kind.SECURE], ["signed: false", "", "signed: false", ""]
+        ),
     }
 
 
@@ -361,18 +361,18 @@ def test_keys_change_in_each_way_while_each_transition_kills(tmp_path: Path) -> 
         kept = {label: len(old[label] & new[label]) for label in journeys}
         assert kept == {
             "zsk": 1, "ksk": 1, "version": 1, "csk": 0, "scheme": 0,
-            "longer": 0, "rsa": 0, "denial": 2, "new": 0, "left": 0,
+            "longer": 0, "rsa": 0, "secure": 0,
         }  # fmt: skip
         for label in journeys:
             is_kept = world.parent.list_ds(f"{label}.{PARENT}") == journeys[label].ds
-            assert is_kept is (label in ("zsk", "denial"))
+            assert is_kept is (label == "zsk")
         assert "have stopped" not in daemon.log
         assert "is not good" not in daemon.log
         # Each key was made once.
         made = {label: list_made(daemon, label) for label in journeys}
         assert {label: number for label, (_, _, number) in made.items()} == {
             "zsk": 3, "ksk": 3, "version": 3, "csk": 2, "scheme": 5,
-            "longer": 4, "rsa": 4, "denial": 2, "new": 2, "left": 4,
+            "longer": 4, "rsa": 4, "secure": 4,
         }  # fmt: skip
         assert all(by_kms == of_zone for by_kms, of_zone, _ in made.values())
         assert len({identity for identity, _ in made["version"][0]}) == 1
@@ -380,7 +380,7 @@ def test_keys_change_in_each_way_while_each_transition_kills(tmp_path: Path) -> 
 
         for label in set(journeys) - {"rsa"}:
             kills = read_kills(daemon, label)
-            assert len(kills[STORED]) >= max(2, LEAST_STORED * len(journeys[label].kinds)), label
+            assert len(kills[STORED]) >= LEAST_STORED * len(journeys[label].kinds), label
             assert kills[STORED] <= kills[BEFORE], label
             assert len(kills[PUBLISHED]) >= 2, label
             made_names = " ".join(kills.get(MADE, ())).split()
