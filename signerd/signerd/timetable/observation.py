@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from signerd.timetable.facts import Facts
 from signerd.timetable.policy import DAY, TimetablePolicy
-from signerd.timetable.presence import Presence, Trace
+from signerd.timetable.presence import NEVER_THERE, Presence, Trace
 from signerd.timetable.state import Moment, TimetableKey, TimetableState
 
 STEP_TOLERANCE = 2  # seconds by which clocks may differ without having been set
@@ -55,6 +55,8 @@ def observe(state: TimetableState, facts: Facts, policy: TimetablePolicy, now: i
     data_agrees = state.largest_ttl.find_settling(now, policy.propagation)
     ds_agree = state.ds_ttl.find_settling(now, policy.parent_propagation)
 
+    state = _bring_back_keys(state, facts, now)
+
     def look(key: TimetableKey) -> TimetableKey:
         if key.made_at is None and key.name in facts.usable:
             key = replace(key, made_at=now)
@@ -75,6 +77,31 @@ def observe(state: TimetableState, facts: Facts, policy: TimetablePolicy, now: i
     return state.change_traces(lambda trace: trace.settle(now))
 
 
+def _bring_back_keys(state: TimetableState, facts: Facts, now: int) -> TimetableState:
+    """Publish keys again of which the parent has a DS record although they are being withdrawn.
+
+    Those that are withdrawn together come back together: as long as all data has their signatures, or with
+    these if nothing else signs the zone.
+    """
+    for rollover in state.rollovers:
+        going = state.select(rollover.outgoing)
+        pointed_to = [key for key in going if not key.dnskey.is_wanted and facts.is_ds_seen(key.name)]
+        if not pointed_to:
+            continue
+        algorithms = {key.algorithm for key in going}
+        if not rollover.incoming:
+            signers = [key.name for key in going if key.role.signs_data]
+            state = state.change_coverage(algorithms, lambda trace: trace.appear(now)).change_keys(
+                signers, lambda key: replace(key, data=key.data.appear(now))
+            )
+        elif any(key.dnskey.is_gone for key in pointed_to) or not all(
+            state.coverage.get(number, NEVER_THERE).is_everywhere for number in algorithms
+        ):
+            continue
+        state = state.change_keys(rollover.outgoing, lambda key: replace(key, dnskey=key.dnskey.appear(now)))
+    return state
+
+
 def _observe_ds(key: TimetableKey, facts: Facts, policy: TimetablePolicy, settles_at: int, now: int) -> Trace:
     trace = key.ds
     if facts.is_parentless and policy.is_ds_unwanted and trace.presence is Presence.UNRETENTIVE:
@@ -82,7 +109,8 @@ def _observe_ds(key: TimetableKey, facts: Facts, policy: TimetablePolicy, settle
         # seen meanwhile, the wait begins anew.
         return trace.observe(is_there=False, settles_at=max(settles_at, now + UNSEEN_DS_TTL))
     if trace.is_gone and facts.is_ds_seen(key.name):
-        trace = Trace(Presence.RUMOURED, now)  # nobody was asked for it, but there it is
+        # Nobody was asked for it, but there it is. It is to go again unless it leads to something.
+        trace = Trace(Presence.RUMOURED if key.dnskey.is_wanted else Presence.UNRETENTIVE, now)
     if trace.is_everywhere and any(
         server.ds is not None and key.name not in server.ds for server in facts.parent
     ):

@@ -297,6 +297,67 @@ def test_a_ds_at_the_parent_before_its_key_is_everywhere_stops_the_timetable() -
     assert "its DNSKEY record is not in all caches" in (zone.step().problem or "")
 
 
+def test_a_ds_that_came_before_its_key_was_published_holds_nothing_up_once_it_is_gone() -> None:
+    zone = Zone(replace(POLICY, modes={Step.PUBLISH: Mode.HOLD}))
+    zone.start(RolloverKind.KSK)
+    zone.step()
+    zone.facts = replace(zone.facts, parent=show(["ksk-1", "ksk-2"], ["ksk-1", "ksk-2"]))
+    assert zone.step().problem is not None
+
+    zone.facts, zone.policy = FACTS, POLICY
+    zone.step()
+    zone.carry_out(zone.step(DAY + 3600))
+    assert "ksk-2" in zone.facts.published
+
+
+def withdraw_old_ksk() -> Zone:
+    """Come to the point at which the old key has just been taken out of the zone."""
+    zone = Zone()
+    zone.roll_ksk_until_ds()
+    zone.facts = replace(zone.facts, parent=show(["ksk-2"], ["ksk-2"]))
+    zone.step()
+    zone.carry_out(zone.step(DAY + 3600))
+    zone.step()
+    assert zone.facts.published == {"ksk-2", "zsk-1"}
+    return zone
+
+
+def test_a_key_whose_ds_comes_back_is_published_again_and_withdrawn_when_that_has_gone() -> None:
+    zone = withdraw_old_ksk()
+    zone.facts = replace(zone.facts, parent=show(["ksk-1"], ["ksk-2"]))
+    zone.carry_out(zone.step())
+    assert zone.facts.published == {"ksk-1", "ksk-2", "zsk-1"}
+
+    zone.facts = replace(zone.facts, parent=show(["ksk-2"], ["ksk-2"]))
+    zone.step()
+    zone.step(2 * 3600)
+    for _ in range(4):
+        zone.carry_out(zone.step(8 * DAY))
+    assert zone.step().problem is None
+    assert zone.facts.published == {"ksk-2", "zsk-1"}
+    assert not zone.state.rollovers
+
+
+def test_a_zone_that_goes_insecure_is_signed_again_if_its_ds_comes_back() -> None:
+    zone = Zone(replace(POLICY, is_signed=False))
+    zone.step()
+    zone.facts = replace(zone.facts, parent=show([], []))
+    zone.step()
+    zone.carry_out(zone.step(2 * DAY))
+    zone.facts = replace(zone.facts, covering=frozenset())
+    zone.step()
+    assert not zone.facts.published
+
+    zone.facts = replace(zone.facts, parent=show(["ksk-1"], ["ksk-1"]))
+    zone.carry_out(zone.step())
+    assert zone.facts.published == {"ksk-1", "zsk-1"}
+    assert zone.facts.signing == {"zsk-1"}
+    zone.facts = replace(zone.facts, covering=FACTS.covering)
+    zone.step()
+    zone.step(5 * DAY)
+    assert zone.step().problem is None
+
+
 def test_a_closed_kms_does_not_count_as_missing_keys() -> None:
     zone = Zone()
     zone.facts = replace(FACTS, usable=frozenset(), is_kms_open=False)
