@@ -605,10 +605,12 @@ class ZoneTimetable:
 
 
 def _find_trusted(state: TimetableState) -> Sequence[str]:
-    """Name the keys that the parent may have DS records of; those that it is about to get if it has none."""
-    points = [key for key in state.keys if key.role.signs_keys]
-    trusted = [key.name for key in points if not key.ds.is_gone]
-    return trusted or [key.name for key in points if key.dnskey.is_wanted]
+    """Name the keys that the parent may have DS records of; those that it is about to get if it has none.
+
+    A DS record that came before its key, or after it, leads nowhere, whatever is published.
+    """
+    points = [key for key in state.keys if key.role.signs_keys and key.dnskey.is_wanted]
+    return [key.name for key in points if not key.ds.is_gone] or [key.name for key in points]
 
 
 def _list_tags(keys: Sequence[StoredKey]) -> Mapping[str, int]:

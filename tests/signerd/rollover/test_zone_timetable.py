@@ -403,6 +403,19 @@ def test_a_database_that_is_older_than_the_published_keys_signs_nothing(settled:
         world.publish()
 
 
+def test_a_ds_that_leads_nowhere_keeps_no_change_from_being_published(settled: RolloverWorld) -> None:
+    world = settled
+    world.change_policy("zsk_period: never, steps: {publish: hold}")
+    start(world, RolloverKind.KSK)
+    world.work()
+    world.give_ds("ksk-1", "ksk-3")
+    world.ask_parent()
+    world.step()
+    assert "the parent may have the DS record of ksk-3" in world.outcome.sentence
+    world.pipelines.file.write_text(ZONE_TEXT.replace("192.0.2.2", "192.0.2.3"))
+    assert world.publish()
+
+
 def test_a_step_that_is_held_happens_once_the_policy_lets_it(settled: RolloverWorld) -> None:
     world = settled
     world.change_policy("zsk_period: never, steps: {make: hold}")
