@@ -73,6 +73,13 @@ def bring_back(life: RolloverLife, zone: LifeZone, servers: tuple[int, ...]) -> 
     life.settle()
 
 
+def blunder(life: RolloverLife, zone: LifeZone, servers: tuple[int, ...]) -> None:
+    """Somebody puts DS records of all keys that there are at the parent, also of those that come or go."""
+    life.are_failures_excused = True  # of which nobody may have asked for one: resolvers fail at once
+    life.show_now(zone, servers, frozenset(key.dnskey for key in life.list_ksks(zone)))
+    life.settle()
+
+
 def follow(life: RolloverLife, zone: LifeZone, does: bool) -> None:
     zone.is_following = does
 
@@ -194,6 +201,13 @@ lags = st.sampled_from([(0, 0), (0, 0), (0, 600), (6 * DAY, 0), (0, 7 * DAY)])
 delays = st.sampled_from([0, 0, HOUR, 3 * DAY, 20 * DAY])
 kinds = st.sampled_from([RolloverKind.ZSK, RolloverKind.KSK, RolloverKind.KSK, RolloverKind.CSK])
 ways = st.sampled_from(["silent", "stale", "stranger", "unknown", "honest", "honest"])
+_MAIN: Final = (
+    happen(pass_time, seconds=st.one_of(short, long)),
+    happen(pass_time, seconds=long),
+    happen(obey, delay=delays, lags=lags),
+    happen(start, kind=kinds),
+    happen(change_policy, options=options),
+)
 happenings = (
     happen(pass_time, seconds=short),
     happen(pass_time, seconds=st.one_of(short, long)),
@@ -209,6 +223,7 @@ happenings = (
     happen(write, ttl=st.sampled_from([60, 600, DAY, 3 * DAY])),
     happen(drop, servers=servers),
     happen(bring_back, servers=servers),
+    happen(blunder, servers=servers),
     happen(follow, does=st.booleans()),
     happen(answer, server=st.sampled_from(_BOTH), how=ways),
     happen(seal),
@@ -226,9 +241,8 @@ happenings = (
 def stories(draw: st.DrawFn) -> list[Happening]:
     """Give what happens: of some kinds often, of others never."""
     numbers = draw(st.lists(st.integers(0, len(happenings) - 1), min_size=4, max_size=10))
-    return draw(
-        st.lists(st.one_of(*happenings[:4], *(happenings[number] for number in numbers)), max_size=24)
-    )
+    chosen = [*_MAIN, *(happenings[number] for number in numbers)]
+    return draw(st.lists(st.one_of(*chosen), max_size=24))
 
 
 def run(life: RolloverLife, story: list[Happening]) -> None:
