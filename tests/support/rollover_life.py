@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkdtemp
 from unittest.mock import patch
@@ -45,7 +45,7 @@ from signerd.zones.zone_list import ZoneEntry
 from signerd_kms.attribution import Attribution
 from signerd_kms.audited_store import READ_ONLY
 from signerd_kms.errors import KmsError
-from signerd_kms.key import Key, KeyStatus, Scope
+from signerd_kms.key import Key, KeyStatus, KeyType, Scope
 from signerd_kms.state import State
 
 NOW = 1_800_000_000
@@ -199,7 +199,9 @@ def _make_folder() -> Path:
 class RolloverLife:
     """The parts of a daemon that file zones need, without its event loop."""
 
-    def __init__(self, count: int, policy: Options, *, is_settled: bool) -> None:
+    def __init__(
+        self, count: int, policy: Options, *, is_settled: bool, kill_at: int = 0, lock_at: int = 0
+    ) -> None:
         """Start.
 
         Args:
@@ -207,6 +209,8 @@ class RolloverLife:
             policy: Options of the policy of all zones.
             is_settled: Whether keys and DS records of the zones are everywhere already; their policy is
                 followed from then on.
+            kill_at: See `live`, of the first work that is done.
+            lock_at: Likewise.
         """
         template = _provide_template(count) if is_settled else None
         self.folder = _make_folder()
@@ -233,7 +237,8 @@ class RolloverLife:
                     self._show(zone, server, template.servers[zone.text], self.clock.true)
         self.restart()
         self._head_start = 0
-        self.settle()
+        with self.live(kill_at=kill_at, lock_at=lock_at):
+            self.settle()
 
     def _make_zone(self, text: str) -> LifeZone:
         origin = parse_name(f"{text}.")
@@ -398,6 +403,15 @@ class RolloverLife:
         if keys:
             key = keys[number % len(keys)]
             self.custody.kms.disable(self.scope, key.identity, by=Attribution("someone"))
+
+    def name_key(self, zone: LifeZone, name: str, key_type: KeyType) -> None:
+        """Name a KMS key in the configuration of a zone, and make it if there is none."""
+        if not self._is_custody_open or self.is_sealed:
+            return
+        if self.custody.kms.find_key(self.scope, name) is None:
+            self.custody.kms.create_key(self.scope, name, key_type, by=Attribution("someone"))
+        zone.entry = replace(zone.entry, kms_key=name)
+        self.restart()
 
     def enable(self) -> None:
         """Enable all KMS keys."""

@@ -16,6 +16,7 @@ from rollover_life import DAY, HOUR, LifeZone, Options, RolloverLife
 from signerd.timetable.policy import Step
 from signerd.timetable.state import RolloverKind
 from signerd_kms.errors import KmsError
+from signerd_kms.key import KeyType
 
 EXAMPLES = int(os.environ.get("SIGNERD_LIVES", "20"))  # in a night, thousands
 _BOTH: Final = (0, 1)
@@ -116,6 +117,12 @@ def abort(life: RolloverLife, zone: LifeZone, which: int) -> None:
 def change_policy(life: RolloverLife, zone: LifeZone, options: Options) -> None:
     life.policies[zone.text].update(options)
     life.restart()
+    life.settle()
+
+
+def name_key(life: RolloverLife, zone: LifeZone, name: str, key_type: KeyType) -> None:
+    with suppress(KmsError):
+        life.name_key(zone, name, key_type)
     life.settle()
 
 
@@ -220,6 +227,11 @@ happenings = (
     happen(abort, which=st.integers(0, 1)),
     happen(change_policy, options=options),
     happen(change_policy, options=options),
+    happen(
+        name_key,
+        name=st.sampled_from(["mine", "yours"]),
+        key_type=st.sampled_from([KeyType.ECDSA_P256, KeyType.ECDSA_P384]),
+    ),
     happen(write, ttl=st.sampled_from([60, 600, DAY, 3 * DAY])),
     happen(drop, servers=servers),
     happen(bring_back, servers=servers),
@@ -261,9 +273,18 @@ def run(life: RolloverLife, story: list[Happening]) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(st.sampled_from([1, 1, 1, 2, 3]), st.booleans(), stories())
-def test_no_zone_fails_and_all_come_to_rest(count: int, is_settled: bool, story: list[Happening]) -> None:
-    life = RolloverLife(count, {"zsk_period": "never"}, is_settled=is_settled)
+@given(
+    st.sampled_from([1, 1, 1, 2, 3]),
+    st.booleans(),
+    st.one_of(st.just(0), st.integers(1, 40)),
+    st.one_of(st.just(0), st.integers(1, 12)),
+    stories(),
+)
+def test_no_zone_fails_and_all_come_to_rest(
+    count: int, is_settled: bool, kill_at: int, lock_at: int, story: list[Happening]
+) -> None:
+    policy = {"zsk_period": "never"}
+    life = RolloverLife(count, policy, is_settled=is_settled, kill_at=kill_at, lock_at=lock_at)
     try:
         run(life, story)
     finally:
