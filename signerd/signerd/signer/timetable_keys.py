@@ -263,6 +263,8 @@ class TimetableKeys:
         if any(KeyRole(rows[name].role) is KeyRole.CSK for name in wanted.signing):
             warn_of_csk(zone)
         at_work = [name for name in named if name in signers_of_keys or name in wanted.signing]
+        # A CSK and a KSK may be versions of one KMS key, which may sign data as what was loaded last.
+        at_work.sort(key=lambda name: KeyRole(rows[name].role) is KeyRole.CSK)
         keys = ZoneKeys(
             key_set,
             [self._store.load_signing_key(zone, rows[name]) for name in at_work],

@@ -526,6 +526,24 @@ def test_a_key_that_the_configuration_names_becomes_the_ksk(
     assert key.latest_version == 2
 
 
+def test_a_csk_and_the_ksk_after_it_can_be_versions_of_one_kms_key(settled: RolloverWorld) -> None:
+    world = settled
+    kms, scope = world.pipelines.custody.kms, world.pipelines.scope
+    kms.create_key(scope, "mine", KeyType.ECDSA_P256, by=Attribution("someone"))
+    world.pipelines.name_kms_key("mine")
+    world.change_policy("zsk_period: never, csk: true")
+    for policy, role in (("csk: true", "csk"), ("csk: false", "ksk")):
+        world.change_policy(f"zsk_period: never, {policy}")
+        for _ in range(4):
+            world.run_until(
+                lambda: not world.list_rollovers() or "add the DS record of" in world.outcome.sentence
+            )
+            if not world.list_rollovers():
+                break
+            world.give_ds(*(key.name for key in world.outcome.state.keys if key.ds.is_wanted))
+        assert role in {key.role for key in world.outcome.state.keys}
+
+
 def test_a_key_that_cannot_be_made_is_said_and_tried_again(
     settled: RolloverWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
