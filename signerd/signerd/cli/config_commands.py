@@ -46,5 +46,7 @@ def check(file: FileArgument, quiet: QuietOption = False) -> None:
 def show(config: ConfigOption = None, state: StateOption = None) -> None:
     """Print the configuration in force, defaults included, as YAML."""
     options = read_config(config, state)
-    text = yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    members = options.model_dump(mode="json")
+    # Some versions of the stubs leave the type of `width` open, which pyright does not like.
+    text = yaml.safe_dump(members, sort_keys=False, allow_unicode=True)  # pyright: ignore[reportUnknownMemberType]
     typer.echo(text, nl=False)

@@ -52,5 +52,6 @@ def test_its_zone_in_comments_is_complete_and_right() -> None:
 
 def test_the_effective_configuration_reads_back() -> None:
     config = parse_config(b"watch_interval: 250ms\npolicies: {p: {signature_validity: 30d}}", "f.yaml")
-    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    members = config.model_dump(mode="json")
+    text = yaml.safe_dump(members, sort_keys=False)  # pyright: ignore[reportUnknownMemberType]  # stubs
     assert parse_config(text.encode(), "again") == config
