@@ -134,7 +134,7 @@ class RolloverCare:
         self._changed.add(name)
         self._news.set()
 
-    def _demand(self, name: Name) -> None:
+    def demand(self, name: Name) -> None:
         """Have a step taken for a zone, whatever was published."""
         self._demanded.add(name)
         self._news.set()
@@ -142,7 +142,7 @@ class RolloverCare:
     def wake_all(self) -> None:
         """Have a step taken for all zones: the KMS was opened, or the clock was accepted."""
         for name in self._list_zones():
-            self._demand(name)
+            self.demand(name)
 
     def post(self, report: StepReport) -> None:
         """Take in what a step gave that a command has led to; callable in any thread."""
@@ -260,23 +260,28 @@ class RolloverCare:
                 nursery.start_soon(self._ask, zone.entry)
 
     async def _ask(self, entry: ZoneEntry) -> None:
-        answers: Sequence[ServerAnswer] = ()
-        problem: str | None = None
         try:
-            answers = await self._probe.ask(entry.name)
-        except ParentNotFound as error:
-            problem = str(error)
-            self._tell(entry, problem, is_expected=isinstance(error, NoPublicParent))
-        timetable = self._desk.open(entry)
-        is_new = await trio.to_thread.run_sync(timetable.take_in, answers, problem)
-        self._asking.discard(entry.name)
+            answers, problem = await self._question(entry)
+            timetable = self._desk.open(entry)
+            is_new = await trio.to_thread.run_sync(timetable.take_in, answers, problem)
+        finally:
+            self._asking.discard(entry.name)
         # the step may ask for less
         self._probes.set(entry.name, self._clock.now() + round(self._times.interval))
         plan = timetable.plan
         if is_new or plan is None or _awaits_parent(plan):
-            self._demand(entry.name)
+            self.demand(entry.name)
         else:
             self._replan(entry, plan)
+
+    async def _question(self, entry: ZoneEntry) -> tuple[Sequence[ServerAnswer], str | None]:
+        """Give what the servers of the parent say; or nothing, and why."""
+        try:
+            return await self._probe.ask(entry.name), None
+        except ParentNotFound as error:
+            problem = str(error)
+            self._tell(entry, problem, is_expected=isinstance(error, NoPublicParent))
+            return (), problem
 
     def _replan(self, entry: ZoneEntry, plan: KeyPlan) -> None:
         self._plan_probe(entry.name, StepReport(entry, plan, is_rearranged=False, look_again_at=0))
