@@ -22,10 +22,10 @@ from signerd.config.options import Config
 from signerd.control.command_server import Further
 from signerd.control.responder_pool import ResponderPool
 from signerd.custody import CustodyHolder, CustodyUnavailable
+from signerd.delegation.delegation_state import DelegationState
 from signerd.dns.name import Name
 from signerd.status_report import ExpirationCache
 from signerd.webhook_desk import WebhookDesk
-from signerd.zone_dnssec.delegation_news import DelegationNews
 from signerd.zones.keeper import ZoneKeeper
 from signerd.zones.zone_list import parse_zone_name
 from signerd_kms.audited_store import AuditedStore
@@ -115,10 +115,9 @@ class AlarmDesk:
         """Take in why the clock is not believed; None if it is."""
         self.board.update(CLOCK, "", find_clock_alarms(doubt))
 
-    def note_delegation(self, zone: str, news: DelegationNews | None) -> None:
+    def note_delegation(self, zone: str, state: DelegationState | None) -> None:
         """Take in how a zone stands at its parent; None once that is no matter."""
-        now = self._clock.now()
-        self.board.update(SOURCE, zone, () if news is None else find_delegation_alarms(news, now))
+        self.board.update(SOURCE, zone, () if state is None else find_delegation_alarms(state))
 
     def list_commands(self) -> Mapping[str, Further]:
         """Give the operator's commands about alarms and webhooks."""

@@ -48,7 +48,7 @@ class ChosenSigner:
         if version.problem is not None:
             self._note_failure(version.problem, version.zone)
         elif version.is_signed and self._entry.source is Source.API:
-            self._log.note_signed(self._entry, self._clock.now(), version.zone, previous)
+            self._log.note_signed(self._entry, self._clock.now())
         return version
 
     @contextmanager

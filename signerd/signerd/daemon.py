@@ -22,6 +22,7 @@ from signerd.control.line_server import listen_unix, serve_lines
 from signerd.control.listen_address import ListenAddress, check_bindable, reserve_port
 from signerd.control.responder_pool import ResponderPool, make_command
 from signerd.custody import Acknowledged, CustodyHolder, CustodyUnavailable
+from signerd.delegation.delegation_state import DelegationState
 from signerd.dns.name import Name
 from signerd.dns.zone import Zone
 from signerd.dnssec_desk import DnssecDesk
@@ -173,9 +174,7 @@ class Daemon:
         self._progress = TerminalProgress(clock)
         self._api_zones = ApiZones(config, self._holder)
         self._alarms = AlarmDesk(config, clock, self._holder)
-        self._dnssec = DnssecDesk(
-            self._holder, config.dnssec, self._wake_from_thread, self._alarms.note_delegation
-        )
+        self._dnssec = DnssecDesk(self._holder, config.dnssec, self._wake_from_thread, self._note_delegation)
         self._workshop = ZoneWorkshop(
             config,
             clock,
@@ -186,6 +185,7 @@ class Daemon:
             dnssec=self._dnssec,
             api_zones=self._api_zones,
             signing_log=self._dnssec,
+            wishes=self._dnssec,
             find_additions=lambda name: self._signals.find(name),
         )
         self._signals = SignalDesk(config.policies, self._list_served, self._find_delegated)
@@ -249,6 +249,12 @@ class Daemon:
     def _wake_from_thread(self, name: Name) -> None:
         """Have a zone signed anew soon; called in a worker thread of the event loop."""
         trio.from_thread.run_sync(self._sign_anew, name)
+        trio.from_thread.run_sync(self._rollover_care.demand, name)
+
+    def _note_delegation(self, zone: str, state: DelegationState | None) -> None:
+        """Take in how a zone of the API stands at its parent; called in a worker thread of the event loop."""
+        self._alarms.note_delegation(zone, state)
+        trio.from_thread.run_sync(self._rollover_care.demand, parse_zone_name(zone))
 
     def _sign_anew(self, name: Name) -> None:
         if (keeper := self._fleet.keepers.get(name)) is not None:
@@ -267,9 +273,6 @@ class Daemon:
         published = keeper.state.published
         assert published is not None  # noqa: S101  # it was just published
         await self._pool.announce({"zone": keeper.entry.text, "serial": published.serial})
-        if (wait := self._dnssec.take_wait(keeper.entry)) is not None:
-            now = self._clock.now() + 1  # the time is cut to whole seconds
-            await trio.to_thread.run_sync(self._dnssec.note_served, keeper.entry, now, wait)
         self._signals_due.set()
         if self._notices is not None:
             self._notices.note_version(published)

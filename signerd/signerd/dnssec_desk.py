@@ -8,22 +8,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from signerd.config.options import Dnssec
 from signerd.custody import CustodyHolder, CustodyUnavailable
-from signerd.delegation.delegation_state import ProbePlan
+from signerd.delegation.delegation_state import DelegationState, ProbePlan
 from signerd.delegation.parent_notifier import ParentNotifier
 from signerd.delegation.parent_probe import ParentProbe, ProbeOptions
 from signerd.delegation.probe_pool import ProbePool
 from signerd.delegation.stub_resolver import Patience, ServerAddress
 from signerd.dns.name import Name
-from signerd.dns.zone import Zone
-from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.key import DnsKey
 from signerd.rollover.file_zones import FileZoneKeys, NoQuestions, ParentQuestions
 from signerd.rollover.probe_times import ProbeTimes
 from signerd.zone_dnssec import settings
 from signerd.zone_dnssec.delegation_care import DelegationCare
-from signerd.zone_dnssec.delegation_news import DelegationNews
-from signerd.zone_dnssec.ds_timing import find_ds_not_before, has_key
 from signerd.zone_dnssec.management import DnssecManagement, Order
+from signerd.zone_dnssec.settings import DnssecSetting
 from signerd.zones.pipeline import SigningImpossible
 from signerd.zones.zone_list import Source, ZoneEntry, parse_zone_name
 from signerd_kms.errors import KmsError
@@ -39,7 +36,7 @@ class DnssecDesk:
         holder: CustodyHolder,
         options: Dnssec,
         on_change: Callable[[Name], None],
-        on_delegation: Callable[[str, DelegationNews | None], None] = lambda _zone, _news: None,
+        on_delegation: Callable[[str, DelegationState | None], None] = lambda _zone, _state: None,
     ) -> None:
         """Do nothing yet.
 
@@ -54,7 +51,6 @@ class DnssecDesk:
         self._on_change = on_change
         self._on_delegation = on_delegation
         self.questions: ParentQuestions = NoQuestions()
-        self._waits: dict[Name, int] = {}  # from publication until a new DS may be at the parent, seconds
 
     def open(self) -> DnssecManagement:
         """Give what manages DNSSEC.
@@ -84,7 +80,7 @@ class DnssecDesk:
         custody = self._holder.custody
         return FileZoneKeys(custody.engine, custody.store.now, custody.platform.region, self.questions)
 
-    def find(self) -> DnssecManagement | None:
+    def find_management(self) -> DnssecManagement | None:
         """Give what manages DNSSEC; None while the database is not open."""
         try:
             return self.open()
@@ -117,7 +113,7 @@ class DnssecDesk:
     def make_care(self, now: Callable[[], int]) -> DelegationCare:
         """Make the job that asks the parents of zones of the API."""
         interval = min(1.0, self._options.waiting_probe_interval)
-        return DelegationCare(self.find, self.make_probe(now), interval)
+        return DelegationCare(self.find_management, self.make_probe(now), interval)
 
     def make_notifier(self) -> ParentNotifier:
         """Make what tells parents of changed CDS records."""
@@ -136,6 +132,29 @@ class DnssecDesk:
             return {}
         return {parse_zone_name(text): is_delegated for text, is_delegated in found.items()}
 
+    # For the timetables of zones of the API
+
+    def find(self, entry: ZoneEntry) -> DnssecSetting | None:
+        """Give what the owner of a zone of the API decided; None if nothing. Raises CustodyUnavailable."""
+        setting = self.open().find_setting(entry.text)
+        return setting if setting is not None and setting.zone.identity == entry.identity else None
+
+    def note_moments(self, setting: DnssecSetting, ds_not_before: int | None, settles_at: int | None) -> None:
+        """Note when the DS may be at the parent, and when old keys or signatures leave the zone."""
+        self.open().note_moments(setting, ds_not_before, settles_at)
+
+    def hand_out(self, setting: DnssecSetting, key: str) -> None:
+        """Have the DS of another KSK given to the parent from now on."""
+        self.open().hand_out(setting, key)
+
+    def note_retired(self, setting: DnssecSetting, key: DnsKey) -> None:
+        """Record that a KSK is given up."""
+        self.open().note_retired(setting, key)
+
+    def end(self, setting: DnssecSetting) -> None:
+        """Note that a zone is to be unsigned: no cache has a DS of it."""
+        self.open().end(setting)
+
     # For the pipelines
 
     def is_signed(self, entry: ZoneEntry) -> bool:
@@ -147,40 +166,12 @@ class DnssecDesk:
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             raise SigningImpossible(f"it is not known if zone {entry.text} is signed: {error}") from error
 
-    def find_announcement(self, entry: ZoneEntry) -> Announcement:
-        """Say what CDS and CDNSKEY are to ask of the parent now."""
-        try:
-            return self.open().find_announcement(entry.text)
-        except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
-            raise SigningImpossible(f"it is not known what zone {entry.text} announces: {error}") from error
-
-    def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
+    def note_signed(self, entry: ZoneEntry, at: int) -> None:
         """Note that a version was signed."""
-
-        def find_not_before(key: DnsKey) -> int | None:
-            moment = find_ds_not_before(key, version, previous, at)
-            if moment is not None:
-                self._waits[entry.name] = moment - at
-            return moment
-
-        def is_in_service(key: DnsKey) -> bool:
-            return previous is not None and has_key(previous, key)
-
         try:
-            self.open().note_signed(entry.text, at, find_not_before, is_in_service)
+            self.open().note_signed(entry.text, at)
         except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
             logger.warning("zone %s: that it was signed is not noted: %s", entry.text, error)
-
-    def take_wait(self, entry: ZoneEntry) -> int | None:
-        """Give how long a new DS must wait after a version was published; None if none does. Never blocks."""
-        return self._waits.pop(entry.name, None)
-
-    def note_served(self, entry: ZoneEntry, at: int, wait: int) -> None:
-        """Note from when a new DS may be at the parent: what is signed may be long in being published."""
-        try:
-            self.open().delay_ds(entry.text, at + wait)
-        except (CustodyUnavailable, KmsError, SQLAlchemyError) as error:
-            logger.warning("zone %s: when it was published is not noted: %s", entry.text, error)
 
     def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:
         """Note that no version could be signed."""

@@ -31,6 +31,7 @@ from signerd.dnssec.signature_plan import SigningPlan, plan_signatures
 from signerd.dnssec.signed_zone import NO_ADDITIONS, ZoneAdditions, assemble
 from signerd.dnssec.zone_update import SignedState, prepare_update, remember
 from signerd.rollover.desk import RolloverDesk
+from signerd.rollover.owner_wishes import NoOwners, OwnerWishes
 from signerd.rollover.zone_timetable import StepReport, TimetableParts
 from signerd.signer.bulk_signing import carry_out
 from signerd.signer.clock_watch import ClockBounds, ClockSuspect, ClockWatch
@@ -82,6 +83,7 @@ class ZoneWorkshop:
         dnssec: DnssecSettings | None = None,
         api_zones: ApiZones | None = None,
         signing_log: SigningLog | None = None,
+        wishes: OwnerWishes | None = None,
         find_additions: Callable[[Name], ZoneAdditions] = lambda name: NO_ADDITIONS,
     ) -> None:
         """Prepare; nothing is opened.
@@ -96,6 +98,7 @@ class ZoneWorkshop:
             dnssec: Knows which zones are signed; those of files if None.
             api_zones: Where the data of zones of the API is.
             signing_log: Takes note of how zones of the API are signed; nobody if None.
+            wishes: Knows what the owners of zones of the API decided; nobody if None.
             find_additions: Gives what is added to the data of a zone.
         """
         self.find_additions = find_additions
@@ -129,6 +132,7 @@ class ZoneWorkshop:
             lambda: holder.state is State.UNSEALED,
             self.read_signing_time,
             config.dnssec.probe_interval,
+            wishes or NoOwners(),
         )
         self.rollovers = RolloverDesk(
             config.policies,
@@ -162,8 +166,6 @@ class ZoneWorkshop:
         """
         if not self._dnssec.is_signed(entry):
             return False
-        if entry.source is Source.API:
-            return True
         with _explaining_failures(entry):
             return self.rollovers.open(entry).is_signed(published)
 
@@ -188,18 +190,13 @@ class ZoneWorkshop:
         return self._workers
 
     def get_keys(self, entry: ZoneEntry, policy: Policy, published: Zone | None = None) -> ZoneKeys:
-        """Give the keys of a zone: those of a file as its timetable says, which makes the first ones.
+        """Give the keys of a zone, as its timetable says, which makes the first ones.
 
         Raises:
             SigningImpossible: They cannot be had.
         """
         with _explaining_failures(entry):
-            if entry.source is Source.API:  # which key is its owner's choice
-                store = self._open_key_store()
-                keys = store.load(entry.name, self.signing_log.find_announcement(entry), published)
-                keys = self.rollovers.choose_data_keys(entry, keys)
-            else:
-                keys = self.rollovers.load_keys(entry, published)
+            keys = self.rollovers.load_keys(entry, published)
         self.kms_key_of.update({(entry.text, tag): identity for tag, identity in keys.kms_keys.items()})
         return keys
 

@@ -13,13 +13,12 @@ from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from sqlalchemy import func, insert, select
 
 from deployment import Deployment
-from dnssec_api import DnssecApi, serve_dnssec
+from dnssec_api import DnssecApi, bring_key, serve_dnssec
 from kms_api import ROOT as KEYS
 from kms_api import make_key, path_of
 from platform_api import Json, items_of, object_of, text_of
 from signerd.dns.name import Name, format_name, parse_name
 from signerd.dns_zones.publisher import FileZone, ServedZone
-from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import make_ds_set
 from signerd.platform.described import Description
 from signerd.platform.gate import Gate
@@ -36,7 +35,7 @@ from signerd.store.zone_tables import (
 )
 from signerd.zone_dnssec.ignored_servers import list_ignored
 from signerd.zone_dnssec.management import Order, Wish
-from signerd.zone_dnssec.settings import ACTIVE, OUTGOING, RETIRED, ZonePlace, find_setting, list_ksks
+from signerd.zone_dnssec.settings import ACTIVE, OUTGOING, ZonePlace, find_setting, list_ksks
 from signerd_kms.attribution import NOBODY
 from signerd_kms.key import Scope
 
@@ -329,19 +328,35 @@ async def test_another_key_starts_a_key_change(api: DnssecApi, zone: ZonePlace) 
     assert second["dsDelegated"] is False
     keys = [str(first["kmsKeyIdentity"]), str(key["identity"])]
     # "keep the old key in the zone until the parent shows the new DS"
-    for ds in (old, [*old, *new]):
-        api.deployment.clock.seconds += MINUTE
+    for ds in (old, [*old, *new], new, new):
+        api.deployment.clock.seconds += 100 * MINUTE
         api.answer(zone, ds)
         assert states_of(api, zone) == dict(zip(keys, [OUTGOING, ACTIVE], strict=True))
-    api.deployment.clock.seconds += MINUTE
-    api.answer(zone, new)  # in caches the old DS may be alone until its TTL has passed
+    told = await status(api, zone)
+    assert (told["dsDelegated"], ds_of(told)) == (True, new)
+    assert object_of(told, "delegation")["alarms"] == []
+
+
+async def test_the_timetable_hands_the_ds_of_its_next_key_out(api: DnssecApi, zone: ZonePlace) -> None:
+    first = await enable(api, zone)
+    api.answer(zone, ds_of(first))
+    before = await status(api, zone)
+    key = bring_key(api.deployment, zone, "DNSSEC example.com 2")
+    assert await status(api, zone) == before, "not yet: a cache may lack the key"
+    incoming = list(make_ds_set(zone.apex, key.dnskey))
+    api.answer(zone, [*ds_of(first), *incoming])
+    assert object_of(await status(api, zone), "delegation")["alarms"] == []
+    api.deployment.clock.seconds += 5
+    api.management.hand_out(api.setting_of(zone), key.id)
+    second = await status(api, zone)
+    assert (second["kmsKeyIdentity"], ds_of(second)) == (key.kms_key, incoming)
+    assert (second["dsDelegated"], second["nextDsProbeAt"]) == (False, "2027-01-15T08:00:05Z")
+    assert states_of(api, zone) == {str(first["kmsKeyIdentity"]): OUTGOING, key.kms_key: ACTIVE}
+    (entry,) = audited(api, "dns.dnssec.rollover")
+    assert object_of(entry, "context")["kmsKey"] == key.kms_key
+    api.answer(zone, incoming)
     assert (await status(api, zone))["dsDelegated"] is True
-    api.deployment.clock.seconds += 300
-    api.answer(zone, new)
-    assert states_of(api, zone) == dict(zip(keys, [OUTGOING, ACTIVE], strict=True))
-    api.deployment.clock.seconds += 1
-    api.answer(zone, new)
-    assert states_of(api, zone) == dict(zip(keys, [RETIRED, ACTIVE], strict=True))
+    assert await enable(api, zone) == await status(api, zone), "the zone's own key is no other key"
 
 
 # Delegation
@@ -442,17 +457,35 @@ async def test_disable_status_is_off_at_once_and_the_zone_stays_signed_until_the
         assert api.management.is_served_signed(zone.text)
     api.deployment.clock.seconds += 1000
     api.answer(zone, [], [])
-    api.deployment.clock.seconds += 300  # the TTL is 300
+    # "the zone stays signed until the DS is gone": from caches too, which the timetable of the keys knows
+    now = api.deployment.clock.now()
+    api.management.note_moments(api.setting_of(zone), None, now + 301)
+    told = await status(api, zone)
+    moment = "2027-01-15T09:11:41Z"
+    assert (told["enabled"], told["stillSigned"]) == (False, True)
+    assert object_of(told, "delegation")["unsignedAt"] == moment
+    assert "oldKeysLeaveAt" not in object_of(told, "delegation")
+    api.deployment.clock.seconds += 301
     api.answer(zone, [], [])
     assert api.management.is_served_signed(zone.text)
-    api.deployment.clock.seconds += 1
-    api.answer(zone, [], [])
+    api.management.end(api.setting_of(zone))
     assert not api.management.is_served_signed(zone.text)
     assert await status(api, zone) == OFF
-    with api.deployment.engine.connect() as connection:
-        setting = find_setting(connection, zone)
-    assert setting is not None
+    setting = api.setting_of(zone)
     assert setting.next_probe_at is None
+    assert api.management.list_due() == []
+
+
+async def test_turned_on_again_before_the_ds_is_gone_the_zone_stays_signed(
+    api: DnssecApi, zone: ZonePlace
+) -> None:
+    await enable(api, zone)
+    await api.admin.delete(path(zone))
+    off = api.setting_of(zone)
+    on = await enable(api, zone)
+    api.management.end(off)
+    assert api.management.is_served_signed(zone.text)
+    assert await status(api, zone) == on
 
 
 async def test_the_kms_key_is_not_deleted(api: DnssecApi, zone: ZonePlace) -> None:
@@ -469,12 +502,28 @@ async def test_disable_then_enable_has_the_same_key_and_ds(
 ) -> None:
     first = await enable(api, zone)
     await api.admin.delete(path(zone))
+    api.answer(zone, [])
     if is_unsigned:
-        api.answer(zone, [])
+        api.management.end(api.setting_of(zone))
     assert api.management.is_served_signed(zone.text) is not is_unsigned
     again = await enable(api, zone)
     assert (again["kmsKeyIdentity"], again["dsRecords"]) == (first["kmsKeyIdentity"], first["dsRecords"])
     assert list(states_of(api, zone).values()) == [ACTIVE]
+
+
+async def test_disable_then_enable_has_the_key_that_the_timetable_brought(
+    api: DnssecApi, zone: ZonePlace
+) -> None:
+    await enable(api, zone)
+    key = bring_key(api.deployment, zone, "DNSSEC example.com 2")
+    api.management.hand_out(api.setting_of(zone), key.id)
+    before = await status(api, zone)
+    await api.admin.delete(path(zone))
+    api.management.end(api.setting_of(zone))
+    again = await enable(api, zone)
+    assert again["kmsKeyIdentity"] == before["kmsKeyIdentity"] == key.kms_key
+    assert again["dsRecords"] == before["dsRecords"]
+    assert len(await api.admin.list(KEYS)) == 2
 
 
 async def test_a_deleted_zones_keys_are_not_those_of_the_next_of_its_name(api: DnssecApi) -> None:
@@ -546,46 +595,45 @@ async def test_the_next_owner_of_a_name_reads_nothing_of_the_versions_of_before(
 
 
 async def test_the_status_says_from_when_the_ds_may_be_at_the_parent(api: DnssecApi, zone: ZonePlace) -> None:
-    await enable(api, zone)
+    made = await enable(api, zone)
     told = object_of(await status(api, zone), "delegation")
     assert (told["keyPublished"], "dsNotBefore" in told) == (False, False)
+    api.answer(zone, [])
     now = api.deployment.clock.now()
-    api.management.note_signed(zone.text, now, lambda _: now + 3600)
-    told = object_of(await status(api, zone), "delegation")
-    assert (told["keyPublished"], told["dsNotBefore"]) == (True, "2027-01-15T09:00:00Z")
-    api.deployment.clock.seconds += 600
-    api.management.note_signed(zone.text, now + 600, lambda _: now + 9999)
-    assert object_of(await status(api, zone), "delegation") == told, "the first version with the key counts"
+    api.management.note_signed(zone.text, now)
+    assert object_of(await status(api, zone), "delegation")["keyPublished"] is False
+    api.management.note_moments(api.setting_of(zone), now + 40, None)
+    answer = await status(api, zone)
+    told = object_of(answer, "delegation")
+    assert (told["keyPublished"], told["dsNotBefore"]) == (True, "2027-01-15T08:00:40Z")
+    assert answer["nextDsProbeAt"] == "2027-01-15T08:00:40Z"
+    assert answer["dsRecords"] == made["dsRecords"], "the operator may have them at once"
+    former = api.setting_of(zone)
     key = await make_key(api.admin, keyType="ecdsa-p256")
     await enable(api, zone, kmsKeyIdentity=key["identity"])
-    assert object_of(await status(api, zone), "delegation")["keyPublished"] is False
+    api.management.note_moments(former, now + 40, now + 50)
+    told = object_of(await status(api, zone), "delegation")
+    assert (told["keyPublished"], "dsNotBefore" in told) == (False, False), "it was said of another key"
     api.answer(zone, ds_of(await status(api, zone)))
     assert "keyPublished" not in object_of(await status(api, zone), "delegation"), "nothing is to be added"
 
 
-async def test_the_zone_is_published_anew_from_when_the_ds_may_be_at_the_parent(
-    api: DnssecApi, zone: ZonePlace
-) -> None:
-    made = await enable(api, zone)
-    api.answer(zone, [])
-    api.changed.clear()
+async def test_the_status_says_when_old_keys_leave_the_zone(api: DnssecApi, zone: ZonePlace) -> None:
+    await enable(api, zone)
+    key = await make_key(api.admin, keyType="ecdsa-p256")
+    api.answer(zone, ds_of(await enable(api, zone, kmsKeyIdentity=key["identity"])))
+    assert "oldKeysLeaveAt" not in object_of(await status(api, zone), "delegation")
     now = api.deployment.clock.now()
-    api.management.note_signed(zone.text, now, lambda _: now + 40)
-    told = await status(api, zone)
-    assert told["dsRecords"] == made["dsRecords"], "the operator may have them at once"
-    assert told["nextDsProbeAt"] == object_of(told, "delegation")["dsNotBefore"] == "2027-01-15T08:00:40Z"
-    assert api.management.find_announcement(zone.text) is Announcement.AS_BEFORE
-    api.deployment.clock.seconds += 40
-    api.answer(zone, [])
-    api.answer(zone, [])
-    assert api.management.find_announcement(zone.text) is Announcement.CURRENT
-    assert api.changed == [zone.apex]
+    api.management.note_moments(api.setting_of(zone), now, now + 301)
+    answer = await status(api, zone)
+    told = object_of(answer, "delegation")
+    assert told["oldKeysLeaveAt"] == answer["nextDsProbeAt"] == "2027-01-15T08:05:01Z"
+    assert "unsignedAt" not in told
 
 
 async def test_a_key_that_stays_may_be_delegated_as_before(api: DnssecApi, zone: ZonePlace) -> None:
     await enable(api, zone)
-    now = api.deployment.clock.now()
-    api.management.note_signed(zone.text, now, lambda _: now + 3600)
+    api.management.note_moments(api.setting_of(zone), api.deployment.clock.now() + 3600, None)
     await api.admin.delete(path(zone))
     again = await enable(api, zone)
     assert object_of(again, "delegation")["dsNotBefore"] == "2027-01-15T09:00:00Z"
@@ -600,7 +648,7 @@ async def test_a_server_that_never_answers_is_ignored_on_command_until_a_time(
     api.answer(zone, [], None)
     api.deployment.clock.seconds += 600
     api.answer(zone, [], None)
-    assert api.management.is_served_signed(zone.text), "the silent server may have the DS"
+    assert not api.setting_of(zone).view.is_complete, "the silent server may have the DS"
     server = f"{path(zone)}/parent-servers/192.0.2.1%2353"
     made = await api.admin.put(server, {"lifetime": "48h"})
     assert made["server"] == "192.0.2.1#53"
@@ -612,10 +660,8 @@ async def test_a_server_that_never_answers_is_ignored_on_command_until_a_time(
     api.answer(zone, [], None)
     servers = items_of(object_of(await status(api, zone), "delegation"), "servers")
     assert [server.get("ignored") for server in servers] == [None, True]
-    assert api.management.is_served_signed(zone.text), "from now on the TTL counts"
-    api.deployment.clock.seconds += 301
-    api.answer(zone, [], None)
-    assert not api.management.is_served_signed(zone.text)
+    view = api.setting_of(zone).view
+    assert (view.is_complete, view.ds_anywhere) == (True, frozenset()), "from now on the TTL counts"
     (entry,) = audited(api, "dns.dnssec.ignore_server")
     assert object_of(entry, "context")["server"] == "192.0.2.1#53"
     assert entry["actor"] == made["actor"]
@@ -643,7 +689,7 @@ async def test_a_server_counts_again_on_command_and_when_the_time_is_over(
         api.deployment.clock.seconds += 60
     await api.admin.delete(path(zone))
     api.answer(zone, [], None)
-    assert api.management.is_served_signed(zone.text)
+    assert not api.setting_of(zone).view.is_complete
     assert "ignoredServers" not in object_of(await status(api, zone), "delegation")
 
 

@@ -125,12 +125,13 @@ class World:
 
 
 SERVERS = {"knotd": run_knotd, "named": run_named}
+SWIFT = "propagation: 0s, parent_propagation: 0s, parent_lag: 0s"
 SLOW = "1h"  # of DNSKEY records, in a story that ends while caches may still be without a key
 
 
 @pytest.fixture
 def world(tmp_path: Path, request: pytest.FixtureRequest) -> Generator[World]:
-    server_name, _, dnskey_ttl = str(request.param).partition(" ")
+    server_name = str(request.param)
     parent = Parent(tmp_path, find_free_port())
     parent.publish([])
     options = f"""responders: {{count: 1}}
@@ -140,7 +141,7 @@ dnssec:
   parents: {{parent.test: ["127.0.0.1@{parent.port}"]}}
 api_zones: {{ttl: 1s, minimum: 1s}}
 policies:
-  default: {{dnskey_ttl: {dnskey_ttl or "1s"}}}
+  default: {{dnskey_ttl: 1s, {SWIFT}}}
 """
     with ExitStack() as stack:
         run_server = SERVERS[server_name]
@@ -262,21 +263,36 @@ def wait_for_cds(world: World, status: dict[str, object]) -> list[str]:
 
 def change_key(world: World, key_type: str) -> dict[str, object]:
     """Choose another key; gives the status once the zone has it."""
-    before = len(world.daemon.ask("child.parent.test", "DNSKEY").answer[0])
-    key = world.call("POST", "/v1/kms/local/keys", {"name": f"next {key_type}", "keyType": key_type})
-    body = {"region": "local", "kmsKeyIdentity": key["identity"]}
-    status = world.call("PUT", f"{ZONE}/dnssec", body)
-    world.daemon.wait_for(lambda _: len(world.daemon.ask("child.parent.test", "DNSKEY").answer[0]) > before)
+    before = count_keys(world)
+    status = choose_key(world, key_type)
+    world.daemon.wait_for(lambda _: count_keys(world) > before)
     return status
 
 
-@pytest.mark.parametrize("world", [f"knotd {SLOW}"], indirect=True)
+def choose_key(world: World, key_type: str) -> dict[str, object]:
+    """Choose another key; gives the status."""
+    key = world.call("POST", "/v1/kms/local/keys", {"name": f"next {key_type}", "keyType": key_type})
+    body = {"region": "local", "kmsKeyIdentity": key["identity"]}
+    return world.call("PUT", f"{ZONE}/dnssec", body)
+
+
+def count_keys(world: World) -> int:
+    """Count the DNSKEY records."""
+    return len(world.daemon.ask("child.parent.test", "DNSKEY").answer[0])
+
+
+@pytest.mark.parametrize("world", ["knotd"], indirect=True)
 def test_cds_keeps_asking_for_the_key_of_before_until_all_caches_can_have_the_new_one(world: World) -> None:
     first = world.call("PUT", f"{ZONE}/dnssec", {"region": "local"})
     before = wait_for_cds(world, first)
+    world.daemon.stop()
+    world.daemon.options = world.daemon.options.replace("dnskey_ttl: 1s", f"dnskey_ttl: {SLOW}")
+    world.daemon.start()
+    world.daemon.wait_for(lambda _: world.daemon.ask("child.parent.test", "DNSKEY").answer[0].ttl > 1)
     change_key(world, "ecdsa-p256")
     assert list_cds(world) == before
-    change_key(world, "rsa-2048")
+    choose_key(world, "rsa-2048")
+    world.daemon.wait_for(lambda _: count_keys(world) == 2)
     assert list_cds(world) == before, "not the key between them either: it is in no cache yet"
     world.daemon.stop()
     world.daemon.start()
@@ -327,6 +343,14 @@ def test_a_parent_that_follows_cds_changes_keys_and_algorithms_without_one_servf
         for key_type in ("ecdsa-p256", "ecdsa-p384"):
             wanted.append(wait_for_cds(world, change_key(world, key_type)))
             world.wait_until(dsDelegated=True, outgoingKeyTags=None)
+        before = world.call("GET", f"{ZONE}/dnssec")
+        told = world.daemon.run_command("rollover", "start", "ksk", "child.parent.test").stdout
+        assert "has begun" in told
+        world.daemon.wait_for(lambda _: list_ds(world.call("GET", f"{ZONE}/dnssec")) != list_ds(before))
+        after = world.call("GET", f"{ZONE}/dnssec")
+        assert after["kmsKeyIdentity"] == before["kmsKeyIdentity"], "a key that was named: another version"
+        wanted.append(wait_for_cds(world, after))
+        world.wait_until(dsDelegated=True, outgoingKeyTags=None)
         world.daemon.wait_for(lambda _: world.is_validated())
         world.call("DELETE", f"{ZONE}/dnssec")
         world.daemon.wait_for(lambda _: not world.daemon.ask("child.parent.test", "DNSKEY").answer, 60)

@@ -8,6 +8,7 @@ import httpx
 
 from api_server import serve
 from deployment import Deployment
+from key_world import StandingClock
 from platform_api import Api, PlatformApi
 from signerd.api.application import make_application
 from signerd.api.dnssec_endpoints import DnssecBackend, find_place
@@ -16,9 +17,30 @@ from signerd.dns.name import Name
 from signerd.dns_zones.zone_rows import ZoneScope, create_zone
 from signerd.platform.described import Description
 from signerd.rollover.file_zones import FileZoneKeys, NoQuestions, ParentQuestions
+from signerd.signer.zone_key_store import ZoneKeyStore
 from signerd.zone_dnssec.management import DnssecManagement, Order
-from signerd.zone_dnssec.settings import ZonePlace
+from signerd.zone_dnssec.settings import INCOMING, DnssecSetting, ZoneKsk, ZonePlace, list_ksks
 from signerd_kms.attribution import NOBODY
+from signerd_kms.key import Key, KeyType, Scope
+
+
+def bring_key(deployment: Deployment, zone: ZonePlace, name: str) -> ZoneKsk:
+    """Bring a zone another KSK as the timetable of its keys does; its DS is not handed out yet."""
+    scope = Scope(zone.organisation, deployment.platform.region, zone.project)
+    key = deployment.kms.create_key(scope, name, KeyType.ECDSA_P256, by=NOBODY)
+    return bring_version(deployment, zone, key)
+
+
+def bring_version(deployment: Deployment, zone: ZonePlace, key: Key) -> ZoneKsk:
+    """Bring a zone the newest version of a key of the KMS as another KSK, as the timetable does."""
+    store = ZoneKeyStore(deployment.engine, deployment.kms, key.scope, StandingClock())
+    store.store_kms_key(zone.apex, "ksk", key, state=INCOMING)
+    with deployment.engine.connect() as connection:
+        return next(
+            known
+            for known in list_ksks(connection, zone.text)
+            if (known.kms_key, known.kms_version) == (key.identity, key.latest_version)
+        )
 
 
 @dataclass
@@ -64,6 +86,12 @@ class DnssecApi:
             for number, ds in enumerate(sets)
         ]
         self.management.take_in(zone, answers)
+
+    def setting_of(self, zone: ZonePlace) -> DnssecSetting:
+        """Give what was decided about a zone, as the timetable of its keys gets it."""
+        setting = self.management.find_setting(zone.text)
+        assert setting is not None
+        return setting
 
 
 @asynccontextmanager

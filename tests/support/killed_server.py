@@ -35,7 +35,7 @@ from signerd.rollover import zone_timetable
 from signerd.rollover.beginning import name_keys
 from signerd.rollover.timetable_record import TimetableRecord, write_record
 from signerd.signer.timetable_keys import KskSource, StoredKey, TimetableKeys
-from signerd.signer.zone_key_store import ZoneKeyStore
+from signerd.signer.zone_key_store import ACTIVE, ZoneKeyStore
 from signerd.timetable.presence import Trace
 from signerd.timetable.state import KeyRole, TimetableState
 from signerd.zones.publication import Publication
@@ -154,10 +154,16 @@ def arm(places: Places) -> None:
             places.strike(zone, MADE, name)
 
     def half_make_and_die(
-        store: ZoneKeyStore, zone: Name, role: str, key: Key, *, timetable_name: str | None = None
+        store: ZoneKeyStore,
+        zone: Name,
+        role: str,
+        key: Key,
+        *,
+        timetable_name: str | None = None,
+        state: str = ACTIVE,
     ) -> None:
         places.strike(zone, HALF_MADE, timetable_name or role)
-        store_kms_key(store, zone, role, key, timetable_name=timetable_name)
+        store_kms_key(store, zone, role, key, timetable_name=timetable_name, state=state)
 
     def forget_and_die(keys: TimetableKeys, zone: Name, key: StoredKey) -> None:
         with places.lock:

@@ -13,6 +13,7 @@ from signerd.custody import Custody, CustodyHolder
 from signerd.dns.name import Name, parse_name
 from signerd.dns.serial import Serial
 from signerd.dns.zone import Zone
+from signerd.dnssec_desk import DnssecDesk
 from signerd.zone_workshop import ZoneWorkshop
 from signerd.zones.durable_file import FileOperations
 from signerd.zones.pipeline import (
@@ -195,8 +196,7 @@ class PipelineWorld:
             folder: Empty or missing.
             policy: Options of the policy, as in the configuration.
             limits: When snapshots are written.
-            is_of_api: Whether it is one of the API, which never has a file; it is signed with the keys that
-                its rows say.
+            is_of_api: Whether it is one of the API, which never has a file, and is signed on demand.
         """
         self._is_of_api = is_of_api
         self._kms_key: str | None = None
@@ -226,8 +226,16 @@ class PipelineWorld:
             self.stages.append((stage, serial))
             self.on_stage(stage)
 
+        self.dnssec = DnssecDesk(self._holder, self.config.dnssec, lambda zone: None)
         self.workshop = ZoneWorkshop(
-            self.config, self.clock, self._holder, record, lambda text, done, total: None, 1, dnssec=SignAll()
+            self.config,
+            self.clock,
+            self._holder,
+            record,
+            lambda text, done, total: None,
+            1,
+            dnssec=SignAll(),
+            wishes=self.dnssec,
         )
         entry = ZoneEntry(ORIGIN, self.file, kms_key=self._kms_key)
         if self._is_of_api:

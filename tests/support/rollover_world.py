@@ -12,12 +12,15 @@ from signerd.dnssec.key import DnsKey
 from signerd.rollover.desk import RolloverDesk
 from signerd.rollover.timetable_record import read_record
 from signerd.rollover.zone_timetable import StepReport, ZoneTimetable
-from signerd.signer.zone_key_store import ZoneKeyStore
+from signerd.signer.timetable_keys import StoredKey
 from signerd.timetable.state import Rollover
 from signerd.timetable.timetable import Outcome
 from signerd.validator.zone_validation import validate
+from signerd.zone_dnssec.management import DnssecManagement, DnssecStatus, Wish
+from signerd.zone_dnssec.settings import DnssecSetting, ZonePlace
 from signerd.zones.master_file import load_master_file
-from signerd_kms.key import KeyIdentity
+from signerd_kms.attribution import Attribution
+from signerd_kms.key import Key, KeyIdentity, KeyType
 
 ZONE_TEXT = """$ORIGIN small.test.
 $TTL 600
@@ -28,6 +31,7 @@ www A 192.0.2.2
 txt TXT "something"
 """
 DS_TTL = 3600
+BY = Attribution("someone")
 _MOST_MOMENTS = 3000
 
 
@@ -48,6 +52,7 @@ class RolloverWorld:
         self.servers: dict[str, frozenset[bytes] | None] = {"a": frozenset(), "b": frozenset()}
         self.sentences: list[str] = []
         self.is_parent_known = True
+        self.is_checked = True  # not where the parent has what no zone could match
 
     @property
     def timetable(self) -> ZoneTimetable:
@@ -74,18 +79,44 @@ class RolloverWorld:
         return self.pipelines.pipeline.advance(read_file=False, edit=loaded.zone.names)
 
     @property
-    def store(self) -> ZoneKeyStore:
-        """The keys, for a zone of the API: somebody else chooses its KSKs."""
-        custody = self.pipelines.custody
-        return ZoneKeyStore(custody.engine, custody.kms, self.pipelines.scope, self.pipelines.clock)
+    def place(self) -> ZonePlace:
+        """The zone, if it is one of the API, as those know it who decide about its DNSSEC."""
+        return ZonePlace(self.pipelines.identity, "small.test", self.pipelines.scope.organisation, None)
+
+    @property
+    def management(self) -> DnssecManagement:
+        """What the owner of a zone of the API turns to."""
+        return self.pipelines.dnssec.open()
+
+    @property
+    def setting(self) -> DnssecSetting:
+        """What was decided about a zone of the API."""
+        setting = self.management.find_setting("small.test")
+        assert setting is not None
+        return setting
+
+    def enable(self, key: Key | None = None) -> DnssecStatus:
+        """Turn DNSSEC of a zone of the API on, or choose another key."""
+        identity = None if key is None else key.identity
+        wish = Wish("local", self.pipelines.scope.region, identity, lambda _: None, lambda: None)
+        return self.management.enable(self.place, wish, BY)
+
+    def disable(self) -> None:
+        """Turn DNSSEC of a zone of the API off."""
+        self.management.disable(self.place, BY)
+
+    def make_key(self, name: str, key_type: KeyType = KeyType.ECDSA_P256) -> Key:
+        """Make a key of the KMS for a zone of the API."""
+        return self.pipelines.custody.kms.create_key(self.pipelines.scope, name, key_type, by=BY)
 
     def ask_parent(self) -> bool:
-        """Let the timetable hear what the parent says now."""
-        if not self.is_parent_known:
-            return self.timetable.take_in((), "no name servers")
-        return self.timetable.take_in(
-            [ServerAnswer(name, self.now, ds, DS_TTL if ds else 0) for name, ds in self.servers.items()], None
-        )
+        """Let it be heard what the parent says now."""
+        answers = [ServerAnswer(name, self.now, ds, DS_TTL if ds else 0) for name, ds in self.servers.items()]
+        heard = (answers, None) if self.is_parent_known else ((), "no name servers")
+        if not self._is_of_api:
+            return self.timetable.take_in(*heard)
+        self.management.take_in(self.place, *heard)
+        return True
 
     def step(self) -> StepReport | None:
         """Take one step."""
@@ -98,7 +129,8 @@ class RolloverWorld:
         """Do all that can be done now; give the next moment when there is something to do."""
         while True:
             is_published = self.publish()
-            self.check()
+            if self.is_checked:
+                self.check()
             self.ask_parent()
             report = self.step()
             if not is_published and (report is None or not report.is_rearranged):
@@ -189,10 +221,13 @@ class RolloverWorld:
         )
         self.servers = dict.fromkeys(self.servers, wanted)
 
+    def list_keys(self) -> Sequence[StoredKey]:
+        """List the keys that the zone has."""
+        return self.pipelines.workshop.open_timetable_keys().list_keys(ORIGIN)
+
     def list_stored(self) -> Sequence[tuple[str, DnsKey]]:
         """List name and DNSKEY of the keys that the zone has."""
-        keys = self.pipelines.workshop.open_timetable_keys().list_keys(ORIGIN)
-        return [(key.name or "", key.dnskey) for key in keys]
+        return [(key.name or "", key.dnskey) for key in self.list_keys()]
 
     @property
     def names(self) -> list[str]:

@@ -9,7 +9,7 @@ from signerd.store.zone_tables import zone_signing_keys as zone_keys
 from signerd_kms.key import KeyStatus
 from signerd_kms.schema import keys as kms_keys
 
-_IN_USE = ("active", "outgoing")
+_IN_USE = ("active", "outgoing", "incoming")
 
 
 def find_key_alarms(connection: Connection) -> Mapping[str, Alarm]:

@@ -139,6 +139,7 @@ def _render_delegation(setting: DnssecSetting, status: DnssecStatus) -> Delegati
     state = status.delegation
     if state is None:
         return None
+    is_enabled = setting.state.is_enabled
     is_awaited = bool(state.to_add) and setting.state is DnssecState.SIGNED
     return DelegationBody(
         servers=[render_server(answer) for answer in setting.view.answers],
@@ -149,8 +150,8 @@ def _render_delegation(setting: DnssecSetting, status: DnssecStatus) -> Delegati
         ds_to_remove=[format_ds(rdata) for rdata in state.to_remove],
         alarms=[str(alarm) for alarm in state.alarms],
         problem=setting.view.problem,
-        old_keys_leave_at=format_optional_time(state.retire_at),
-        unsigned_at=format_optional_time(state.unsign_at),
+        old_keys_leave_at=format_optional_time(setting.settles_at) if is_enabled else None,
+        unsigned_at=None if is_enabled else format_optional_time(setting.settles_at),
     )
 
 

@@ -1,6 +1,6 @@
 """What follows from what the parent says: whether a zone is delegated securely, and what is to be done."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -71,20 +71,16 @@ class DelegationState:
         to_add: DS records that the parent shall take; any one of them is enough.
         to_remove: DS records that the parent shall drop.
         alarms: DS records that lead nowhere.
-        retire_at: When the outgoing keys may leave the zone, epoch seconds; None as long as that is open.
-        unsign_at: When the zone may be served without signatures; None as long as that is open.
     """
 
     is_delegated: bool
     to_add: tuple[bytes, ...]
     to_remove: tuple[bytes, ...]
     alarms: tuple[Alarm, ...]
-    retire_at: int | None
-    unsign_at: int | None
 
 
 def judge(
-    view: ParentView, keys: ZoneDsSets, intent: Intent, now: int, *, was_delegated: bool = False
+    view: ParentView, keys: ZoneDsSets, intent: Intent, *, was_delegated: bool = False
 ) -> DelegationState:
     """Decide what the answers of the parent mean.
 
@@ -92,7 +88,6 @@ def judge(
         view: What the parent said.
         keys: The keys of the zone.
         intent: What its owner wants.
-        now: Epoch seconds.
         was_delegated: What holds on if no server answered.
     """
     counted = view.counted
@@ -111,18 +106,7 @@ def judge(
         # before every server points to the current key, the outgoing one carries the zone
         keep = current if is_delegated else keys.published
         to_remove = present - keep
-    retire_at = None
-    if keys.outgoing and is_delegated and view.is_complete:
-        retire_at = view.find_release(keys.outgoing, now)
-    known = {*view.sightings, *keys.published, *keys.retired}
-    unsign_at = (
-        view.find_release(known, now)
-        if intent is Intent.UNSIGNED and view.is_complete and not present
-        else None
-    )
-    return DelegationState(
-        is_delegated, tuple(sorted(to_add)), tuple(sorted(to_remove)), alarms, retire_at, unsign_at
-    )
+    return DelegationState(is_delegated, tuple(sorted(to_add)), tuple(sorted(to_remove)), alarms)
 
 
 def _find_alarms(view: ParentView, keys: ZoneDsSets) -> Sequence[Alarm]:
@@ -152,7 +136,7 @@ class ProbePlan:
     jitter: float = 0.1
 
     def find_next(
-        self, state: DelegationState, now: int, chance: float, ds_not_before: int | None = None
+        self, state: DelegationState, now: int, chance: float, moments: Collection[int | None] = ()
     ) -> int:
         """Say when to ask next, epoch seconds.
 
@@ -160,12 +144,11 @@ class ProbePlan:
             state: After the last probe.
             now: Epoch seconds.
             chance: From 0 up to 1, at random, so that zones do not ask all at once.
-            ds_not_before: From when the parent is to be asked for the DS; None if that is not known.
+            moments: When something else is due that the parent has to do with; those unknown are None.
         """
         is_waiting = bool(state.to_add or state.to_remove or state.alarms)
         interval = self.waiting_interval if is_waiting else self.interval
         following = now + max(1, round(interval * (1 + self.jitter * (2 * chance - 1))))
         # what is due is done on the word of a probe, not of an old one
-        moments = (state.retire_at, state.unsign_at, ds_not_before)
         ends = [end for end in moments if end is not None and end > now]
         return min([following, *ends])

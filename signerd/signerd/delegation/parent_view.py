@@ -42,7 +42,7 @@ def mark_ignored(answers: Iterable[ServerAnswer], ignored: Collection[str]) -> t
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """How long a DS record may still be in caches.
+    """When a DS record was at the parent.
 
     Attributes:
         ttl: The longest that it was seen with, seconds.
@@ -54,12 +54,6 @@ class Sighting:
     ttl: int
     seen_at: int
     gone_at: int | None = None
-
-    @property
-    def leaves_caches_at(self) -> int | None:
-        """When no cache has it any more; None as long as the parent has it."""
-        # whole seconds are cut off here, and in resolvers as well
-        return None if self.gone_at is None else self.gone_at + self.ttl + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,25 +114,3 @@ class ParentView:
     def fail(self, problem: str) -> "ParentView":
         """Give the view after a probe that found no server: nothing is known of now, nothing is forgotten."""
         return ParentView((), self.sightings, problem)
-
-    def find_release(self, rdatas: Iterable[bytes], now: int) -> int | None:
-        """Say when no cache has any of some DS records any more, epoch seconds.
-
-        Args:
-            rdatas: The records; those that were never seen do not matter.
-            now: For when none was seen: then the answer is now.
-
-        Returns:
-            None as long as a server has one or has not said that it has none.
-        """
-        wanted = frozenset(rdatas)
-        if not self.is_complete or not self.ds_anywhere.isdisjoint(wanted):
-            return None
-        latest = now
-        for rdata in wanted:
-            if (sighting := self.sightings.get(rdata)) is not None:
-                leaves = sighting.leaves_caches_at
-                if leaves is None:
-                    return None
-                latest = max(latest, leaves)
-        return latest

@@ -65,11 +65,6 @@ class RolloverDesk:
         """Give the keys of a zone for what is to be published now; see `ZoneTimetable.load_keys`."""
         return self.open(entry).load_keys(published)
 
-    def choose_data_keys(self, entry: ZoneEntry, keys: ZoneKeys) -> ZoneKeys:
-        """Let the ZSKs of a zone of the API do what its timetable says."""
-        timetable = self.open(entry)
-        return timetable.choose_data_keys(keys) if isinstance(timetable, ApiZoneTimetable) else keys
-
     def list_plans(self) -> Sequence[KeyPlan]:
         """Give where the keys of each zone stand, by name."""
         with self._lock:
@@ -84,10 +79,10 @@ class RolloverDesk:
             RolloverRefused: It cannot be begun now.
         """
         timetable = self._find(zone)
-        if timetable.entry.source is Source.API and kind is not RolloverKind.ZSK:
+        if timetable.entry.source is Source.API and kind not in (RolloverKind.ZSK, RolloverKind.KSK):
             raise RolloverRefused(
-                f"the KSK of zone {timetable.entry.text}, which is kept over the API, is chosen by "
-                "'signerd dnssec enable --key'"
+                f"zone {timetable.entry.text} is kept over the API: 'signerd dnssec enable --key' names a "
+                "key of another algorithm, and 'signerd dnssec disable' has the zone go insecure"
             )
         report = self._change(
             timetable,

@@ -109,7 +109,7 @@ class FileZoneKeys:
             kms_key=None if first is None else str(first.kms_key_identity),
             region=None if first is None else str(first.kms_region or self.region),
             view=record.view,
-            delegation=judge(record.view, sets, intent, now, was_delegated=was_delegated),
+            delegation=judge(record.view, sets, intent, was_delegated=was_delegated),
             ds_not_before=None if waits is None else _find_end(waits, now),
             is_key_published=None if waits is None else all(map(_was_seen, waits)),
             last_signed_at=last_signed_at,

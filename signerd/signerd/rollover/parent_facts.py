@@ -6,12 +6,16 @@ from signerd.delegation.parent_view import ParentView
 from signerd.timetable.facts import ParentServer
 
 
-def read_parent(view: ParentView, ds_sets: Mapping[str, Collection[bytes]]) -> tuple[ParentServer, ...]:
+def read_parent(
+    view: ParentView, ds_sets: Mapping[str, Collection[bytes]], *, counts_any: bool = False
+) -> tuple[ParentServer, ...]:
     """Translate what the parent said.
 
     Args:
         view: The last answers; none as long as its servers are not known.
         ds_sets: Name of each key that the parent may point to, and its DS records.
+        counts_any: Whether any DS record counts as one of each key: for a zone that is to be unsigned all of
+            them do the same harm.
     """
     names = {rdata: name for name, rdatas in ds_sets.items() for rdata in rdatas}
     # A digest of a type that is not made here proves nothing, and is no reason for an alarm.
@@ -19,7 +23,11 @@ def read_parent(view: ParentView, ds_sets: Mapping[str, Collection[bytes]]) -> t
     return tuple(
         ParentServer(
             answer.server,
-            None if answer.ds is None else frozenset(names[rdata] for rdata in answer.ds if rdata in names),
+            None
+            if answer.ds is None
+            else frozenset(ds_sets)
+            if counts_any and answer.ds
+            else frozenset(names[rdata] for rdata in answer.ds if rdata in names),
             answer.ttl,
             any(rdata not in names and rdata[:3] not in own for rdata in answer.ds or ()),
         )

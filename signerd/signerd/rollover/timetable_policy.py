@@ -1,12 +1,15 @@
 """What the configuration wants of the keys of a zone, as its timetable takes it."""
 
 from dataclasses import replace
+from typing import Final
 
 from signerd.config.policy import Policy
 from signerd.dnssec.algorithm import KEY_TYPE_ALGORITHMS
 from signerd.timetable.beginnings import find_staying
 from signerd.timetable.policy import CdsPolicy, DenialKind, TimetablePolicy
 from signerd.timetable.state import KeyRole, TimetableState
+
+_CLOCK_SECONDS: Final = 1  # by which a moment may be too early: the clock is read in whole seconds
 
 
 def make_timetable_policy(policy: Policy, parent_interval: float) -> TimetablePolicy:
@@ -27,8 +30,8 @@ def make_timetable_policy(policy: Policy, parent_interval: float) -> TimetablePo
         modes=policy.steps,
         cds=CdsPolicy(policy.cds.value),
         denial=DenialKind(policy.denial.value),
-        propagation=policy.propagation,
-        parent_propagation=policy.parent_propagation,
+        propagation=max(_CLOCK_SECONDS, policy.propagation),
+        parent_propagation=max(_CLOCK_SECONDS, policy.parent_propagation),
         parent_lag=policy.parent_lag,
         parent_interval=max(1, round(parent_interval)),
     )

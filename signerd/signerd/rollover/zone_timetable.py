@@ -18,7 +18,7 @@ from signerd.clock import Clock
 from signerd.config.policy import KskRollover, Policy
 from signerd.config.signature_times import ImpossiblePolicy, resolve_times
 from signerd.custody import CustodyUnavailable
-from signerd.delegation.parent_view import ServerAnswer
+from signerd.delegation.parent_view import ParentView, ServerAnswer
 from signerd.dns import rdatatype as rt
 from signerd.dns.name import ROOT
 from signerd.dns.rrset import RRset
@@ -28,6 +28,7 @@ from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey
 from signerd.rollover.beginning import begin, name_keys
 from signerd.rollover.key_plan import KeyPlan
+from signerd.rollover.owner_wishes import NoOwners, OwnerWishes
 from signerd.rollover.parent_facts import is_parentless, read_parent
 from signerd.rollover.served_watch import ServedWatch
 from signerd.rollover.timetable_policy import keep_as_it_is, make_timetable_policy
@@ -43,7 +44,7 @@ from signerd.timetable.beginnings import find_staying
 from signerd.timetable.commands import RolloverRefused, start_rollover
 from signerd.timetable.facts import Facts, ParentServer
 from signerd.timetable.policy import TimetablePolicy
-from signerd.timetable.state import Moment, RolloverKind, TimetableState
+from signerd.timetable.state import KeyRole, Moment, RolloverKind, TimetableState
 from signerd.timetable.state_record import BadStateRecord
 from signerd.timetable.timetable import Outcome, take_step
 from signerd.zone_dnssec.ignored_servers import mark_answers
@@ -78,6 +79,7 @@ class TimetableParts:
         read_time: Gives the wall clock, if it is to be believed. Raises SigningImpossible.
         parent_interval: How often a step is taken while something is awaited of the parent, seconds; what it
             answers calls for one in any case.
+        wishes: What the owners of zones of the API decided.
     """
 
     clock: Clock
@@ -87,6 +89,7 @@ class TimetableParts:
     is_kms_open: Callable[[], bool]
     read_time: Callable[[], int]
     parent_interval: float
+    wishes: OwnerWishes = field(default_factory=NoOwners)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ class ZoneTimetable:
         state = memory.record.state
         self._refuse_lost_keys(published, memory.keys)
         wanted = arrange(state, self._find_policy(keys, memory))
-        return keys.load(self.entry.name, wanted, _find_trusted(state))
+        return keys.load(self.entry.name, wanted, _find_trusted(state), self._identity)
 
     def list_signers(self) -> Sequence[DnsKey]:
         """List the keys that may have signatures in the version in service, if not in the next one."""
@@ -382,7 +385,7 @@ class ZoneTimetable:
             return state  # nobody can confirm anything; the policy does
         interval = max(1, round(self._parts.parent_interval))
         pause = min(interval, RETRY_SECONDS)
-        asked = max((answer.at for answer in memory.record.view.counted), default=None)
+        asked = max((answer.at for answer in self._find_view(memory).counted), default=None)
         if asked is not None and abs(now - asked) <= max(RETRY_SECONDS, _STALE_PROBES * interval):
             return state
         ending = [
@@ -437,11 +440,21 @@ class ZoneTimetable:
         }
 
     def _read_parent(self, memory: Memory) -> tuple[ParentServer, ...]:
-        return read_parent(memory.record.view, self._list_ds(memory))
+        view = self._find_view(memory)
+        return read_parent(view, self._list_ds(memory), counts_any=self._is_to_be_unsigned)
 
     def _is_parentless(self, memory: Memory) -> bool:
         records = [ds for ds_set in self._list_ds(memory).values() for ds in ds_set]
-        return self.entry.name == ROOT or is_parentless(memory.record.view, records)
+        return self.entry.name == ROOT or is_parentless(self._find_view(memory), records)
+
+    def _find_view(self, memory: Memory) -> ParentView:
+        """Give what the parent said last."""
+        return memory.record.view
+
+    @property
+    def _is_to_be_unsigned(self) -> bool:
+        """Whether the zone is to go insecure."""
+        return not self._options.signed
 
     def _store(self, memory: Memory, state: TimetableState) -> None:
         """Keep a state before anything of it is done; the moment alone is worth a write an hour."""
@@ -469,7 +482,7 @@ class ZoneTimetable:
             if not self._parts.is_kms_open():
                 continue  # the wait says so
             try:
-                keys.make(self.entry.name, action.key, action.role, action.algorithm, self._make_source())
+                self._make(keys, memory, action.key, action.role, action.algorithm)
                 is_made = True
             except (KeyUnusable, WrongPrivateKey, KmsError) as error:
                 trouble = f"{action.key} cannot be made: {error}"
@@ -479,11 +492,18 @@ class ZoneTimetable:
             served = self._watch.look(published, _name_dnskeys(memory.keys), must_be_exact=True).served
             unknown = [key for key in unknown if key.name not in served.published | served.signing]
         for key in unknown:
-            keys.forget(self.entry.name, key)
+            self._give_up(keys, key)
             logger.info("zone %s: the key %s is given up", self.entry.text, key.name)
         if is_made or unknown:
             memory.keys = keys.list_keys(self.entry.name)
         return is_made, trouble
+
+    def _make(self, keys: TimetableKeys, memory: Memory, name: str, role: KeyRole, algorithm: int) -> None:
+        del memory
+        keys.make(self.entry.name, name, role, algorithm, self._make_source())
+
+    def _give_up(self, keys: TimetableKeys, key: StoredKey) -> None:
+        keys.forget(self.entry.name, key)
 
     def _log(self, outcome: Outcome) -> None:
         if outcome.clock_step:
@@ -590,9 +610,11 @@ class ZoneTimetable:
                 if self._memory is None and published is None:
                     raise RolloverRefused(f"zone {self.entry.text} has no keys yet")
                 memory = self._open(keys, published)
+                self._look_up(keys, memory)
                 now = self._parts.read_time()
                 state = change(memory.record.state, self._find_policy(keys, memory), now)
                 record()
+                self._heed_command(memory, state)
                 self._write(memory, replace(memory.record, state=state))
                 report = self._step(published)
             except (CustodyUnavailable, SigningImpossible, *_FAILURES) as error:
@@ -602,6 +624,12 @@ class ZoneTimetable:
             if report is None:
                 raise RolloverRefused(f"zone {self.entry.text} has no keys yet")
             return report
+
+    def _look_up(self, keys: TimetableKeys, memory: Memory) -> None:
+        """Find what others have decided since."""
+
+    def _heed_command(self, memory: Memory, state: TimetableState) -> None:
+        """Do what is to be done before a command has its effect."""
 
 
 def _find_trusted(state: TimetableState) -> Sequence[str]:

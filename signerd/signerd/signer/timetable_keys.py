@@ -16,6 +16,7 @@ from signerd.dnssec.policy import Denial
 from signerd.signer.zone_key_store import (
     ACTIVE,
     BY,
+    INCOMING,
     OUTGOING,
     RETIRED,
     KeyUnusable,
@@ -28,7 +29,7 @@ from signerd.store.zone_tables import zone_signing_keys
 from signerd.timetable.arrangement import Arrangement
 from signerd.timetable.state import KeyRole
 from signerd_kms.errors import KeyUnknown
-from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyType
+from signerd_kms.key import Key, KeyIdentity, KeyStatus, KeyType, Scope
 from signerd_kms.kms import Kms
 
 _MOST_ROTATIONS: Final = 20  # to a free key tag: each fails with a probability below one in a thousand
@@ -45,6 +46,7 @@ class StoredKey:
         dnskey: Its public half.
         created_at: Epoch seconds.
         kms_key: Identity of the key of the KMS; None for a key of this server.
+        state: Of a KSK of a zone of the API: ACTIVE if its DS was handed out last, OUTGOING or INCOMING.
     """
 
     identity: str
@@ -53,6 +55,7 @@ class StoredKey:
     dnskey: DnsKey
     created_at: int
     kms_key: str | None
+    state: str = ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,15 @@ class KskSource:
         key_type: Of a new key.
         kms_key: Identity or name of the key to take; None for the zone's own.
         is_new_version: Whether the zone's present key is rotated, if it is of the algorithm wanted.
+        scope: Where the keys of the zone are; None for those of the deployment.
+        state: In which it begins.
     """
 
     key_type: KeyType
     kms_key: str | None = None
     is_new_version: bool = False
+    scope: Scope | None = None
+    state: str = ACTIVE
 
 
 class TimetableKeys:
@@ -91,17 +98,18 @@ class TimetableKeys:
                 read_dnskey(row),
                 int(row.created_at),
                 row.kms_key_identity,
+                str(row.state),
             )
             for row in self._store.read_rows(zone)
         ]
 
-    def find_named(self, kms_key: str) -> Key | None:
-        """Find a key of the KMS by identity or name.
+    def find_named(self, kms_key: str, scope: Scope | None = None) -> Key | None:
+        """Find a key of the KMS by identity or name: of the deployment, or of another scope.
 
         Raises:
             KmsError: The KMS cannot be asked.
         """
-        return self._store.find_named(kms_key)
+        return self._store.find_named(kms_key, scope)
 
     def make_first(self, zone: Name, source: KskSource, *, is_csk: bool) -> Sequence[StoredKey]:
         """Make the keys that a zone without any begins with; those that a crash has left are taken.
@@ -113,11 +121,20 @@ class TimetableKeys:
         self._store.ensure(zone, source.key_type, source.kms_key, is_csk=is_csk)
         return self.list_keys(zone)
 
-    def name_keys(self, names: Mapping[str, str]) -> None:
+    def make_lacking_zsks(self, zone: Name) -> Sequence[StoredKey]:
+        """Make a ZSK for each algorithm of a KSK that has none; gives all keys.
+
+        Raises:
+            KmsError: The KMS is sealed or cannot write.
+        """
+        self._store.make_lacking_zsks(zone)
+        return self.list_keys(zone)
+
+    def name_keys(self, names: Mapping[str, str | None]) -> None:
         """Give keys the names of the timetable that takes them over.
 
         Args:
-            names: Identity to name.
+            names: Identity to name; None for one that it does not know any more.
         """
         table = zone_signing_keys
         with self._engine.begin() as connection:
@@ -131,7 +148,7 @@ class TimetableKeys:
             KeyUnusable: No KMS key can be had for it.
             KmsError: The KMS is sealed or cannot write.
         """
-        rows = self._store.read_rows(zone, (ACTIVE, OUTGOING, RETIRED))
+        rows = self._store.read_rows(zone, (ACTIVE, OUTGOING, INCOMING, RETIRED))
         if any(row.timetable_name == name and row.state != RETIRED for row in rows):
             return
         others = [read_dnskey(row) for row in rows]
@@ -140,7 +157,7 @@ class TimetableKeys:
             return
         used = {(str(row.kms_key_identity), int(row.kms_key_version)) for row in rows if row.kms_key_identity}
         if source.kms_key is not None:
-            key = self._find_version(self._store.take_key(source.kms_key), used, others)
+            key = self._find_version(self._store.take_key(source.kms_key, source.scope), used, others)
         elif source.is_new_version and (present := self._find_present(rows, algorithm)) is not None:
             key = self._find_version(present, used, others)
         else:
@@ -149,8 +166,9 @@ class TimetableKeys:
                 zone,
                 _find_key_type(algorithm, source.key_type),
                 lambda key: key.identity not in identities and not self._has_clash(key, others),
+                source.scope,
             )
-        self._store.store_kms_key(zone, role.value, key, timetable_name=name)
+        self._store.store_kms_key(zone, role.value, key, timetable_name=name, state=source.state)
 
     def _find_present(self, rows: Sequence[Row[tuple[object, ...]]], algorithm: int) -> Key | None:
         """Give the newest KMS key of the zone that is in use and of an algorithm."""
@@ -216,20 +234,23 @@ class TimetableKeys:
             usable.add(str(row.timetable_name))
         return frozenset(usable)
 
-    def load(self, zone: Name, wanted: Arrangement, trusted: Sequence[str]) -> ZoneKeys:
+    def load(
+        self, zone: Name, wanted: Arrangement, trusted: Sequence[str], identity: str | None = None
+    ) -> ZoneKeys:
         """Give the keys of a zone as its timetable wants them used.
 
         Args:
             zone: The apex.
             wanted: Which key does what.
             trusted: Names of the keys that the parent may have DS records of.
+            identity: Of the zone, if it is one of the API: another of its name has other keys.
 
         Raises:
             KeyUnusable: A key is missing.
             KmsError: The KMS is sealed, or does not know a key.
             WrongPrivateKey: What is stored was tampered with.
         """
-        looks = wanted, tuple(trusted)
+        looks = wanted, tuple(trusted), identity
         with self._lock:
             known, drops = self._loaded.get(zone), self._drops
         if known is not None and known[0] == looks:

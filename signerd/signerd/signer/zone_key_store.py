@@ -12,7 +12,6 @@ from signerd.dns import rdatatype as rt
 from signerd.dns.name import Name, format_name
 from signerd.dns.zone import Zone
 from signerd.dnssec.algorithm import KEY_TYPE_ALGORITHMS
-from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey, SigningKey, clashes
 from signerd.dnssec.key_set import KeySet
@@ -44,6 +43,7 @@ ZSK_PURPOSE = "dnssec-zsk"
 ACTIVE = "active"
 RETIRED = "retired"
 OUTGOING = "outgoing"  # of a KSK: signs until the parent points to it no more, but asks for no DS
+INCOMING = "incoming"  # of a KSK: its DS is not to be given to the parent yet
 POINTED_TO = ("ksk", "csk")  # roles of keys in the KMS, which the parent's DS is for
 SIGNING_DATA = ("zsk", "csk")
 _MOST_TRIES = 100  # at a key tag that is free: each fails with a probability below one in a thousand
@@ -109,41 +109,19 @@ class ZoneKeyStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._loaded: dict[Name, ZoneKeys] = {}
-        self._chosen: dict[Name, tuple[tuple[tuple[str, str], ...], ZoneKeys]] = {}
 
-    def load(
-        self, zone: Name, announcement: Announcement = Announcement.CURRENT, published: Zone | None = None
-    ) -> ZoneKeys:
-        """Give the keys of a zone whose KSKs are chosen elsewhere, as they are chosen now.
-
-        Args:
-            zone: The apex.
-            announcement: What CDS and CDNSKEY ask of the parent.
-            published: The version in service; None if there is none, and no cache has anything.
+    def make_lacking_zsks(self, zone: Name) -> None:
+        """Make a ZSK for each algorithm of a KSK that nothing signs data with (RFC 4035, section 2.2).
 
         Raises:
-            KeyUnusable: No KSK is chosen.
             KmsError: The KMS is sealed or cannot write.
-            WrongPrivateKey: What is stored was tampered with.
         """
         with self._lock:
             rows = self.read_rows(zone)
-            if not any(row.role in POINTED_TO for row in rows):
-                raise KeyUnusable("no KSK is chosen")
-            looks = _describe(rows)
-            known = self._chosen.get(zone)
-            if known is None or known[0] != looks:
-                keys = self._load_rows(zone, rows)
-                looks = _describe(self.read_rows(zone))
-                known = self._chosen[zone] = looks, keys
-            keys = known[1]
-        if announcement is Announcement.REMOVAL:
-            return keys.ask_removal()
-        in_service = _list_apex(published, rt.DNSKEY)
-        is_spread = published is None or all(key.rdata in in_service for key in keys.key_set.announced)
-        if announcement is Announcement.CURRENT and is_spread:
-            return keys
-        return keys.announce_as(published)
+            algorithms = {row.algorithm for row in rows if row.role in POINTED_TO}
+            lacking = algorithms - {row.algorithm for row in rows if row.role in SIGNING_DATA}
+            for algorithm in sorted(lacking):
+                self.make_zsk(zone, algorithm, [read_dnskey(row) for row in rows])
 
     def ensure(self, zone: Name, key_type: KeyType, kms_key: str | None, *, is_csk: bool = False) -> ZoneKeys:
         """Give the keys of a zone; make those that it does not have yet.
@@ -177,13 +155,11 @@ class ZoneKeyStore:
         """Drop all keys from memory, as sealing asks for."""
         with self._lock:
             self._loaded.clear()
-            self._chosen.clear()
 
     def forget_zone_loaded(self, zone: Name) -> None:
         """Drop the keys of a zone from memory: one of them is given up, or the zone is served no more."""
         with self._lock:
             self._loaded.pop(zone, None)
-            self._chosen.pop(zone, None)
 
     def _load_or_make(self, zone: Name, key_type: KeyType, kms_key: str | None, *, is_csk: bool) -> ZoneKeys:
         rows = self.read_rows(zone)
@@ -239,7 +215,7 @@ class ZoneKeyStore:
         return Scope(row.kms_organisation, row.kms_region, row.kms_project)
 
     def read_rows(
-        self, zone: Name, states: Collection[str] = (ACTIVE, OUTGOING)
+        self, zone: Name, states: Collection[str] = (ACTIVE, OUTGOING, INCOMING)
     ) -> Sequence[Row[tuple[object, ...]]]:
         """Read the rows of the keys that a zone has, oldest first."""
         table = zone_signing_keys
@@ -262,7 +238,9 @@ class ZoneKeyStore:
         spki = self._kms.public_key(key.scope, key.identity, key.latest_version)
         return DnsKey.from_spki(spki, KSK_FLAGS)
 
-    def store_kms_key(self, zone: Name, role: str, key: Key, *, timetable_name: str | None = None) -> None:
+    def store_kms_key(
+        self, zone: Name, role: str, key: Key, *, timetable_name: str | None = None, state: str = ACTIVE
+    ) -> None:
         """Make the newest version of a KMS key a key of a zone."""
         dnskey = self.read_newest_version(key)
         self._store(
@@ -272,6 +250,7 @@ class ZoneKeyStore:
             kms_key=key,
             wrapped=None,
             timetable_name=timetable_name,
+            state=state,
         )
         logger.info(
             "zone %s: %s %d is the KMS key %s, version %d",
@@ -282,20 +261,21 @@ class ZoneKeyStore:
             key.latest_version,
         )
 
-    def find_named(self, kms_key: str) -> Key | None:
-        """Find a key of the deployment by identity or name."""
+    def find_named(self, kms_key: str, scope: Scope | None = None) -> Key | None:
+        """Find a key by identity or name: of the deployment, or of another scope."""
+        scope = scope or self._scope
         try:
-            return self._kms.get_key(self._scope, KeyIdentity(kms_key))
+            return self._kms.get_key(scope, KeyIdentity(kms_key))
         except KeyUnknown:
-            return self._kms.find_key(self._scope, kms_key)
+            return self._kms.find_key(scope, kms_key)
 
-    def take_key(self, kms_key: str) -> Key:
+    def take_key(self, kms_key: str, scope: Scope | None = None) -> Key:
         """Give a KMS key that can be a KSK, by identity or name.
 
         Raises:
             KeyUnusable: There is none.
         """
-        key = self.find_named(kms_key)
+        key = self.find_named(kms_key, scope)
         if key is None:
             raise KeyUnusable(f"there is no KMS key {kms_key!r}")
         if key.status is not KeyStatus.ACTIVE:
@@ -305,15 +285,27 @@ class ZoneKeyStore:
         return key
 
     def provide_key(
-        self, zone: Name, key_type: KeyType, is_free: Callable[[Key], bool] = lambda key: True
+        self,
+        zone: Name,
+        key_type: KeyType,
+        is_free: Callable[[Key], bool] = lambda key: True,
+        scope: Scope | None = None,
     ) -> Key:
         """Find or make the zone's own key; unusable ones of its name are passed over, and those not free.
+
+        Args:
+            zone: The apex.
+            key_type: What it must be.
+            is_free: Says if a key can be taken.
+            scope: Where it is to be; None for the place of the deployment's keys.
 
         Raises:
             KeyUnusable: A great many are.
         """
         try:
-            return provide_zone_key(self._kms, self._scope, _format_zone(zone), key_type, BY, is_free)
+            return provide_zone_key(
+                self._kms, scope or self._scope, _format_zone(zone), key_type, BY, is_free
+            )
         except NoUsableZoneKey as error:
             raise KeyUnusable(str(error)) from error
 
@@ -370,6 +362,7 @@ class ZoneKeyStore:
         identity: str | None = None,
         kms_key: Key | None = None,
         timetable_name: str | None = None,
+        state: str = ACTIVE,
     ) -> None:
         is_elsewhere = kms_key is not None and kms_key.scope != self._scope
         with self._engine.begin() as connection:
@@ -389,7 +382,7 @@ class ZoneKeyStore:
                     kms_project=kms_key.scope.project if kms_key and is_elsewhere else None,
                     wrapped=wrapped,
                     timetable_name=timetable_name,
-                    state=ACTIVE,
+                    state=state,
                     created_at=self._clock.now(),
                 )
             )
@@ -425,11 +418,6 @@ class _KmsSign:
                 self.scope, self.identity, self.version, part, by=BY, context=self.context
             )
         return made
-
-
-def _describe(rows: Sequence[Row[tuple[object, ...]]]) -> tuple[tuple[str, str], ...]:
-    """Give what a change of the keys would change."""
-    return tuple((str(row.id), f"{row.role} {row.state}") for row in rows)
 
 
 def _list_apex(zone: Zone | None, rdatatype: int) -> frozenset[bytes]:

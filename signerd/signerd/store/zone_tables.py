@@ -1,6 +1,17 @@
 """Tables of the zones: signing keys, what happened to each version, and how far the clock has come."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 
 from signerd_kms.schema import NAMING
 
@@ -35,7 +46,7 @@ zone_timetables = Table(
     metadata,
     Column("zone", Text, primary_key=True),  # presentation form, lower case, with the final dot
     Column("state", Text, nullable=False),  # as timetable/state_record.py writes it
-    Column("parent", Text, nullable=False),  # JSON object: answers, sightings, problem
+    Column("parent", Text, nullable=False),  # JSON object: answers, problem
     Column("probed_at", BigInteger),  # when the parent was asked last; seconds since 1970, UTC
     Column("updated_at", BigInteger, nullable=False),
     Column("identity", Text),  # of the zone, if it is one of the API: another of its name is another zone
@@ -81,8 +92,10 @@ dns_dnssec = Table(
     Column("signatures_until", BigInteger),
     Column("next_probe_at", BigInteger),  # NULL: the parent is not asked
     Column("ds_not_before", BigInteger),  # NULL: no version was signed with the key chosen last yet
+    Column("settles_at", BigInteger),  # when an old key or the signatures leave the zone; NULL: unknown
+    Column("is_key_named", Integer, nullable=False, server_default=text("1")),  # or else: the zone's own
     Column("is_delegated", Integer, nullable=False),
-    Column("parent", Text, nullable=False),  # JSON object: answers, sightings, problem
+    Column("parent", Text, nullable=False),  # JSON object: answers, problem
     Column("updated_at", BigInteger, nullable=False),
     CheckConstraint("state IN ('signed', 'awaiting', 'unsigning', 'off')", name="state_known"),
 )

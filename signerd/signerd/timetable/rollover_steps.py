@@ -203,7 +203,9 @@ def _find_next(
                 ).change_keys(out_names, lambda key: replace(key, ds=key.ds.vanish(now, policy.parent_lag))),
                 None,
             )
-        awaited = [key.ds for key in arriving] + [key.ds for key in outgoing if key.role.signs_keys]
+        awaited = [key.ds for key in outgoing if key.role.signs_keys]
+        if not rollover.is_aborted:  # what was there before need not come to be there by turning back
+            awaited += [key.ds for key in arriving]
         if not all(trace.is_everywhere or trace.is_gone for trace in awaited):
             parent_wait = find_parent_wait(rollover.number, (*incoming, *outgoing), facts, policy)
             return parent_wait.step or Step.DELEGATE, None, parent_wait

@@ -8,30 +8,28 @@ from typing import Final
 
 from sqlalchemy import insert
 
-from signerd.delegation.delegation_state import DelegationState, ProbePlan, judge
+from signerd.delegation.delegation_state import DelegationState, ProbePlan
 from signerd.delegation.parent_view import ServerAnswer
 from signerd.dns.name import Name
 from signerd.dns_zones.change_sets import raise_data_version
-from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.key import KSK_FLAGS, DnsKey, clashes
 from signerd.platform.change import Change, PlatformStore
 from signerd.platform.rights import DNS_ZONE
 from signerd.signer.zone_kms_key import VIA
 from signerd.store.zone_tables import zone_signing_keys
 from signerd.zone_dnssec import settings
-from signerd.zone_dnssec.delegation_news import DelegationNews
 from signerd.zone_dnssec.errors import DnssecKeyRefused
 from signerd.zone_dnssec.ignored_servers import IgnoredServer, list_ignored, mark_answers
-from signerd.zone_dnssec.ksk_choice import KeyRight, provide_key, take_key
+from signerd.zone_dnssec.ksk_choice import KeyRight, provide_key, require_usable, take_key
 from signerd.zone_dnssec.settings import (
     ACTIVE,
+    INCOMING,
     OUTGOING,
     RETIRED,
     DnssecSetting,
     DnssecState,
     ZoneKsk,
     ZonePlace,
-    make_ds_sets,
 )
 from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyUnknown
@@ -44,7 +42,6 @@ logger = logging.getLogger(__name__)
 
 JOB: Final = Attribution(None, via=VIA)
 """Who does what follows from a probe or from signing."""
-FindNotBefore = Callable[[DnsKey], int | None]
 _SIGNED_NOTE_SECONDS: Final = 60  # `lastSignedAt` is stored no oftener: each record change signs
 
 
@@ -114,7 +111,7 @@ class DnssecManagement:
     plan: ProbePlan = field(default_factory=ProbePlan)
     chance: Callable[[], float] = lambda: 0.5
     on_change: Callable[[Name], None] = lambda _: None
-    on_delegation: Callable[[str, DelegationNews | None], None] = lambda _zone, _news: None
+    on_delegation: Callable[[str, DelegationState | None], None] = lambda _zone, _news: None
 
     # What the owner does
 
@@ -130,12 +127,14 @@ class DnssecManagement:
         with self.store.read() as connection:
             current = settings.find_setting(connection, zone)
         if current is not None and current.state.is_enabled and self._is_same(current, wish):
-            if current.region_text != wish.region_text:
-                self._rewrite(zone, by, lambda old: replace(old, region_text=wish.region_text))
+            is_key_named = current.is_key_named or wish.kms_key is not None
+            if (current.region_text, current.is_key_named) != (wish.region_text, is_key_named):
+                told = wish.region_text
+                self._rewrite(zone, by, lambda old: replace(old, region_text=told, is_key_named=is_key_named))
             return self.show(zone)
         if wish.kms_key is None:
             wish.may_create()
-            key = provide_key(self.kms, scope, zone.text, by)
+            key = self._find_own_key(current, scope) or provide_key(self.kms, scope, zone.text, by)
         else:
             key = take_key(self.kms, scope, wish.kms_key, wish.may_sign)
         # with the owner's name in the audit: from here on the key may sign the zone
@@ -151,23 +150,34 @@ class DnssecManagement:
     def _is_same(self, current: DnssecSetting, wish: Wish) -> bool:
         return current.region == wish.region and wish.kms_key in (None, current.kms_key)
 
+    def _find_own_key(self, current: DnssecSetting | None, scope: Scope) -> Key | None:
+        """Give the zone's own key of before, which a rollover may have numbered; None if it is not usable."""
+        if current is None or current.is_key_named:
+            return None
+        try:
+            key = self.kms.get_key(scope, KeyIdentity(current.kms_key))
+            require_usable(key)
+        except (KeyUnknown, DnssecKeyRefused):
+            return None
+        return key
+
     def _choose_key(self, change: Change, zone: ZonePlace, wish: Wish, key: Key, scope: Scope) -> None:
         connection = change.connection
         former = settings.find_setting(connection, zone)
         if former is None:  # nothing of a deleted zone of the same name may come back
             settings.forget_zone(connection, zone.text)
         keys = settings.list_ksks(connection, zone.text)
-        # The version whose DS was handed out, whatever rotation has done since.
-        chosen = next((known for known in reversed(keys) if known.kms_key == key.identity), None)
+        chosen = _find_version(keys, key.identity)
         is_served = former is not None and former.state.is_served_signed
         for known in keys:
-            if known.state in (ACTIVE, OUTGOING) and known is not chosen:
+            if known.state != RETIRED and known is not chosen:
                 settings.set_ksk_state(connection, known.id, OUTGOING if is_served else RETIRED)
         if chosen is None:
             self._insert_ksk(change, zone, key, scope, keys)
         else:
             if chosen.state == RETIRED:
                 _refuse_clash(chosen.dnskey, keys)
+                settings.forget_ksk_name(connection, chosen.id)
             settings.set_ksk_state(connection, chosen.id, ACTIVE)
         is_signed = is_served or self.order is Order.SIGN_FIRST
         state = DnssecState.SIGNED if is_signed else DnssecState.AWAITING
@@ -181,6 +191,7 @@ class DnssecManagement:
             change.now,
             last_signed_at=former.last_signed_at if former else None,
             next_probe_at=change.now,
+            is_key_named=wish.kms_key is not None,
         )
         if former is not None:
             setting = replace(setting, view=former.view)
@@ -232,6 +243,7 @@ class DnssecManagement:
                 setting,
                 state=state,
                 sign_error=None,
+                settles_at=None,
                 next_probe_at=change.now if state is DnssecState.UNSIGNING else None,
             )
             settings.store_setting(change.connection, setting, change.now)
@@ -256,7 +268,7 @@ class DnssecManagement:
         error = setting.sign_error
         if error is None and setting.state.is_served_signed:
             error = self._foresee_error(setting)
-        return DnssecStatus(setting, keys, setting.judge(keys, self.store.now()), error, ignored)
+        return DnssecStatus(setting, keys, setting.judge(keys), error, ignored)
 
     def _foresee_error(self, setting: DnssecSetting) -> settings.SignError | None:
         """Say why the next signature of the KSK would fail, before it is due."""
@@ -275,62 +287,21 @@ class DnssecManagement:
 
     # What the pipeline does
 
-    def note_signed(
-        self,
-        zone: str,
-        at: int,
-        find_not_before: FindNotBefore = lambda _: None,
-        is_in_service: Callable[[DnsKey], bool] = lambda _: True,
-    ) -> None:
+    def note_signed(self, zone: str, at: int) -> None:
         """Note that a version of a zone was signed.
 
         Args:
             zone: Its name without trailing dot.
             at: Epoch seconds.
-            find_not_before: Says from when the DS of a KSK may be at the parent, if the version has the key.
-            is_in_service: Says if the version before has a KSK; if not, one that was signed with it was
-                rejected, and this one is the first.
-        """
-        with self.store.read() as connection:
-            setting = settings.find_setting_by_name(connection, zone)
-            if setting is None:
-                return
-            not_before = setting.ds_not_before
-            key = settings.find_active_ksk(connection, zone)
-            if key is not None and (not_before is None or not is_in_service(key.dnskey)):
-                not_before = find_not_before(key.dnskey)
-        last = setting.last_signed_at
-        is_noted = last is not None and 0 <= at - last < _SIGNED_NOTE_SECONDS
-        if setting.sign_error is None and is_noted and not_before == setting.ds_not_before:
-            return
-
-        def note(old: DnssecSetting) -> DnssecSetting:
-            noted = replace(old, last_signed_at=at, sign_error=None)
-            # of another key that was chosen meanwhile nothing is known yet
-            if old.kms_key != setting.kms_key or not_before is None or not_before == old.ds_not_before:
-                return noted
-            return noted.wait_for_ds(not_before)
-
-        self._rewrite(setting.zone, JOB, note)
-
-    def delay_ds(self, zone: str, moment: int) -> None:
-        """Note that the DS of the key chosen last may be at the parent no sooner than at a moment.
-
-        Args:
-            zone: Its name without trailing dot.
-            moment: Epoch seconds.
         """
         with self.store.read() as connection:
             setting = settings.find_setting_by_name(connection, zone)
         if setting is None:
             return
-
-        def delay(old: DnssecSetting) -> DnssecSetting:
-            if old.ds_not_before is None or old.kms_key != setting.kms_key:
-                return old
-            return old.wait_for_ds(moment) if moment > old.ds_not_before else old
-
-        self._rewrite(setting.zone, JOB, delay)
+        last = setting.last_signed_at
+        if setting.sign_error is None and last is not None and 0 <= at - last < _SIGNED_NOTE_SECONDS:
+            return
+        self._rewrite(setting.zone, JOB, lambda old: replace(old, last_signed_at=at, sign_error=None))
 
     def note_failed(self, zone: str, reason: str, signatures_until: int | None) -> None:
         """Note that a version could not be signed; the one in service stays.
@@ -360,11 +331,109 @@ class DnssecManagement:
             setting = settings.find_setting_by_name(connection, zone)
         return setting is not None and setting.state.is_served_signed
 
-    def find_announcement(self, zone: str) -> Announcement:
-        """Say what the parent is to be asked for by CDS: for no DS that a cache could not follow."""
+    # What the timetable of the keys does
+
+    def find_setting(self, zone: str) -> DnssecSetting | None:
+        """Give what was decided about a zone, and what its parent said; None if nothing was.
+
+        Args:
+            zone: Its name without trailing dot.
+        """
         with self.store.read() as connection:
-            setting = settings.find_setting_by_name(connection, zone)
-        return Announcement.REMOVAL if setting is None else setting.find_announcement(self.store.now())
+            return settings.find_setting_by_name(connection, zone)
+
+    def note_moments(self, setting: DnssecSetting, ds_not_before: int | None, settles_at: int | None) -> None:
+        """Note when the DS may be at the parent, and when old keys or signatures leave the zone.
+
+        Args:
+            setting: Of which this was found out; if another key was chosen meanwhile, it says nothing.
+            ds_not_before: Epoch seconds; None if it is not known yet.
+            settles_at: Epoch seconds; None if it is not known yet.
+        """
+
+        def note(old: DnssecSetting) -> DnssecSetting:
+            if _identify_choice(old) != _identify_choice(setting):
+                return old
+            noted = replace(old, ds_not_before=ds_not_before, settles_at=settles_at)
+            moments = [moment for moment in (ds_not_before, settles_at) if moment is not None]
+            following = min((moment for moment in moments if moment > self.store.now()), default=None)
+            if following is None or old.next_probe_at is None:
+                return noted
+            return replace(noted, next_probe_at=min(old.next_probe_at, following))
+
+        self._rewrite(setting.zone, JOB, note)
+
+    def hand_out(self, setting: DnssecSetting, key: str) -> None:
+        """Have the DS of another KSK given to the parent from now on: one that the timetable made, or had.
+
+        Args:
+            setting: Of the zone.
+            key: The row of the KSK.
+        """
+
+        def store(change: Change) -> None:
+            connection = change.connection
+            current = settings.find_setting(connection, setting.zone)
+            keys = settings.list_ksks(connection, setting.zone.text)
+            chosen = next((known for known in keys if known.id == key), None)
+            if current is None or chosen is None or chosen.state == ACTIVE:
+                return
+            if _identify_choice(current) != _identify_choice(setting) or not current.state.is_enabled:
+                return  # its owner has chosen something else meanwhile
+            for known in keys:
+                if known.state == ACTIVE:
+                    settings.set_ksk_state(connection, known.id, OUTGOING)
+            settings.set_ksk_state(connection, key, ACTIVE)
+            handed = replace(
+                current,
+                kms_key=chosen.kms_key,
+                ds_not_before=None,
+                settles_at=None,
+                is_delegated=False,
+                next_probe_at=change.now,
+            )
+            settings.store_setting(connection, handed, change.now)
+            details: dict[str, str | int] = {"kmsKey": chosen.kms_key, "keyTag": chosen.dnskey.key_tag}
+            _record(change, "dns.dnssec.rollover", setting.zone, details)
+
+        self.store.change(JOB, store)
+
+    def note_retired(self, setting: DnssecSetting, key: DnsKey) -> None:
+        """Record that a KSK is given up: nothing points to it any more, and no cache has it.
+
+        Args:
+            setting: Of the zone.
+            key: The KSK.
+        """
+        details = {"keyTag": key.key_tag}
+        self.store.change(JOB, lambda change: _record(change, "dns.dnssec.retire", setting.zone, details))
+
+    def end(self, setting: DnssecSetting) -> None:
+        """Note that a zone whose owner turned DNSSEC off is to be unsigned: no cache has a DS of it."""
+
+        def store(change: Change) -> bool:
+            current = settings.find_setting(change.connection, setting.zone)
+            if current is None or current.state is not DnssecState.UNSIGNING:
+                return False
+            if _identify_choice(current) != _identify_choice(setting):
+                return False  # turned on and off again meanwhile
+            ended = replace(
+                current,
+                state=DnssecState.OFF,
+                is_delegated=False,
+                next_probe_at=None,
+                ds_not_before=None,
+                settles_at=None,
+            )
+            settings.store_setting(change.connection, ended, change.now)
+            summary = "no DS is left at the parent or in caches; the zone is unsigned"
+            _record(change, "dns.dnssec.unsign", setting.zone, {}, summary)
+            return True
+
+        if self.store.change(JOB, store):
+            text = setting.zone.text
+            logger.info("zone %s: no DS is left at the parent or in caches; it is unsigned now", text)
+            self.on_delegation(text, None)
 
     # What the parent says
 
@@ -382,7 +451,7 @@ class DnssecManagement:
             problem: Why there are none.
         """
 
-        def store(change: Change) -> tuple[bool, DelegationNews | None]:
+        def store(change: Change) -> tuple[bool, DelegationState | None]:
             return self._take_in(change, zone, answers, problem)
 
         is_changed, news = self.store.change(JOB, store)
@@ -392,7 +461,7 @@ class DnssecManagement:
 
     def _take_in(
         self, change: Change, zone: ZonePlace, answers: Sequence[ServerAnswer], problem: str | None
-    ) -> tuple[bool, DelegationNews | None]:
+    ) -> tuple[bool, DelegationState | None]:
         connection, now = change.connection, change.now
         setting = settings.find_setting(connection, zone)
         if setting is None or setting.state is DnssecState.OFF:
@@ -401,43 +470,20 @@ class DnssecManagement:
         answers = mark_answers(connection, zone.text, answers, now)
         view = setting.view.take_in(answers, now) if problem is None else setting.view.fail(problem)
         setting = replace(setting, view=view)
-        state = setting.judge(keys, now)
-        is_changed = setting.announces_anew(now)
+        state = setting.judge(keys)
+        is_changed = setting.state is DnssecState.AWAITING and state.is_delegated
         if is_changed:
-            summary = "all caches can follow the DS of the KSK: CDS and CDNSKEY ask the parent for it"
-            raise_data_version(change, zone.identity, "dns.dnssec.announce", summary)
-        if state.retire_at is not None and state.retire_at <= now:
-            for key in keys:
-                if key.state == OUTGOING:
-                    settings.set_ksk_state(connection, key.id, RETIRED)
-                    logger.info("zone %s: KSK %d has left the zone", zone.text, key.dnskey.key_tag)
-                    summary = f"the parent points to KSK {key.dnskey.key_tag} no more; it is out of use"
-                    raise_data_version(change, zone.identity, "dns.dnssec.retire", summary)
-            keys = settings.list_ksks(connection, zone.text)
-            is_changed = True
-        if state.unsign_at is not None and state.unsign_at <= now:
-            logger.info("zone %s: no DS is left at the parent or in caches; it is unsigned now", zone.text)
-            setting = replace(setting, state=DnssecState.OFF)
-            summary = "no DS is left at the parent or in caches; the zone is unsigned"
-            raise_data_version(change, zone.identity, "dns.dnssec.unsign", summary)
-            is_changed = True
-        elif setting.state is DnssecState.AWAITING and state.is_delegated:
             setting = replace(setting, state=DnssecState.SIGNED)
             raise_data_version(change, zone.identity, "dns.dnssec.sign", "the DS is at the parent")
-            is_changed = True
         if state.is_delegated != setting.is_delegated:
             tag = next((key.dnskey.key_tag for key in keys if key.state == ACTIVE), 0)
             details: dict[str, str | int] = {"delegated": str(state.is_delegated).lower(), "keyTag": tag}
             _record(change, "dns.dnssec.delegated", zone, details)
             setting = replace(setting, is_delegated=state.is_delegated)
-        next_probe, news = None, None
-        if setting.state is not DnssecState.OFF:
-            sets = make_ds_sets(zone.apex, keys)
-            after = judge(view, sets, setting.intent, now, was_delegated=state.is_delegated)
-            next_probe = self.plan.find_next(after, now, self.chance(), setting.ds_not_before)
-            news = DelegationNews(after, setting.intent, bool(sets.outgoing), setting.ds_not_before)
+        moments = (setting.ds_not_before, setting.settles_at)
+        next_probe = self.plan.find_next(state, now, self.chance(), moments)
         settings.store_setting(connection, replace(setting, next_probe_at=next_probe), now)
-        return is_changed, news
+        return is_changed, state
 
     def _rewrite(
         self, zone: ZonePlace, by: Attribution, edit: Callable[[DnssecSetting], DnssecSetting]
@@ -448,6 +494,21 @@ class DnssecManagement:
                 settings.store_setting(change.connection, edit(setting), change.now)
 
         self.store.change(by, store)
+
+
+def _identify_choice(setting: DnssecSetting) -> tuple[object, ...]:
+    """Give what another choice of the owner, or another key, would change."""
+    return setting.zone, setting.state, setting.kms_key, setting.enabled_at
+
+
+def _find_version(keys: Sequence[ZoneKsk], kms_key: str) -> ZoneKsk | None:
+    """Find the version of a KMS key whose DS was handed out, whatever rotation has done since."""
+    versions = [known for known in reversed(keys) if known.kms_key == kms_key]
+    for state in (ACTIVE, OUTGOING, INCOMING, RETIRED):
+        for known in versions:
+            if known.state == state:
+                return known
+    return None
 
 
 def _refuse_clash(dnskey: DnsKey, others: Sequence[ZoneKsk]) -> None:

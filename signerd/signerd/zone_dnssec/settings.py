@@ -11,7 +11,6 @@ from signerd.delegation.delegation_state import DelegationState, Intent, ZoneDsS
 from signerd.delegation.parent_view import ParentView
 from signerd.delegation.view_record import read_view, write_view
 from signerd.dns.name import Name, fold_case, parse_name
-from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import make_ds_set
 from signerd.dnssec.key import DnsKey
 from signerd.store.zone_tables import (
@@ -25,6 +24,7 @@ from signerd.store.zone_tables import (
 
 ACTIVE: Final = "active"  # the DS of this KSK was handed out last
 OUTGOING: Final = "outgoing"  # still in the zone, until the parent points to it no more
+INCOMING: Final = "incoming"  # the timetable of the keys brings it; its DS is not handed out yet
 RETIRED: Final = "retired"
 
 
@@ -98,8 +98,10 @@ class DnssecSetting:
     last_signed_at: int | None = None
     sign_error: SignError | None = None
     next_probe_at: int | None = None
-    ds_not_before: int | None = None  # None: no version was signed with the key yet
+    ds_not_before: int | None = None  # of the key chosen last; None: not known yet
+    settles_at: int | None = None  # when old keys leave the zone, or its signatures; None: not known yet
     is_delegated: bool = False
+    is_key_named: bool = True  # or else the key is the zone's own, and another one may take its place
     view: ParentView = field(default_factory=ParentView)
 
     @property
@@ -107,33 +109,10 @@ class DnssecSetting:
         """What the owner wants."""
         return Intent.SIGNED if self.state.is_enabled else Intent.UNSIGNED
 
-    def find_announcement(self, now: int) -> Announcement:
-        """Say what CDS and CDNSKEY are to ask of the parent."""
-        if not self.state.is_enabled:
-            return Announcement.REMOVAL
-        if self.ds_not_before is None or now < self.ds_not_before:
-            return Announcement.AS_BEFORE
-        return Announcement.CURRENT
-
-    def announces_anew(self, now: int) -> bool:
-        """Say if the current key is to be announced since the parent was to be asked last.
-
-        The next probe is never later than that moment, see `wait_for_ds`, and later than it afterwards.
-        """
-        if self.ds_not_before is None or self.next_probe_at is None or self.state is not DnssecState.SIGNED:
-            return False
-        return self.next_probe_at <= self.ds_not_before <= now
-
-    def wait_for_ds(self, moment: int) -> "DnssecSetting":
-        """Give the setting of a zone whose DS may be at the parent from a moment on: it is woken then."""
-        if self.next_probe_at is None:
-            return replace(self, ds_not_before=moment)
-        return replace(self, ds_not_before=moment, next_probe_at=min(self.next_probe_at, moment))
-
-    def judge(self, keys: Sequence["ZoneKsk"], now: int) -> DelegationState:
+    def judge(self, keys: Sequence["ZoneKsk"]) -> DelegationState:
         """Say what the answers of the parent mean for the zone."""
         sets = make_ds_sets(self.zone.apex, keys)
-        return judge(self.view, sets, self.intent, now, was_delegated=self.is_delegated)
+        return judge(self.view, sets, self.intent, was_delegated=self.is_delegated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +121,7 @@ class ZoneKsk:
 
     Attributes:
         id: Of its row.
-        state: ACTIVE, OUTGOING or RETIRED.
+        state: ACTIVE, OUTGOING, INCOMING or RETIRED.
         dnskey: Its public half.
         kms_key: Identity of the key.
         kms_version: The version, which rotation of the key does not change.
@@ -163,7 +142,7 @@ def make_ds_sets(zone: Name, keys: Sequence[ZoneKsk]) -> ZoneDsSets:
     def collect(state: str) -> tuple[bytes, ...]:
         return tuple(ds for key in keys if key.state == state for ds in make_ds_set(zone, key.dnskey))
 
-    return ZoneDsSets(collect(ACTIVE), collect(OUTGOING), collect(RETIRED))
+    return ZoneDsSets(collect(ACTIVE), (*collect(OUTGOING), *collect(INCOMING)), collect(RETIRED))
 
 
 def find_setting(connection: Connection, zone: ZonePlace) -> DnssecSetting | None:
@@ -210,6 +189,8 @@ def store_setting(connection: Connection, setting: DnssecSetting, now: int) -> N
         "signatures_until": error.signatures_until if error else None,
         "next_probe_at": setting.next_probe_at,
         "ds_not_before": setting.ds_not_before,
+        "settles_at": setting.settles_at,
+        "is_key_named": int(setting.is_key_named),
         "is_delegated": int(setting.is_delegated),
         "parent": write_view(setting.view),
         "updated_at": now,
@@ -252,6 +233,12 @@ def set_ksk_state(connection: Connection, identity: str, state: str) -> None:
     connection.execute(update(table).where(table.c.id == identity).values(state=state))
 
 
+def forget_ksk_name(connection: Connection, identity: str) -> None:
+    """Have the timetable take a KSK over as one that is new to it."""
+    table = zone_signing_keys
+    connection.execute(update(table).where(table.c.id == identity).values(timetable_name=None))
+
+
 def forget_zone(connection: Connection, text: str) -> None:
     """Drop everything about a zone that was deleted; its KMS keys stay.
 
@@ -290,7 +277,9 @@ def _read(row: RowMapping) -> DnssecSetting:
         error,
         row["next_probe_at"],
         row["ds_not_before"],
+        row["settles_at"],
         bool(row["is_delegated"]),
+        bool(row["is_key_named"]),
         read_view(row["parent"]),
     )
 

@@ -2,8 +2,6 @@
 
 from typing import Protocol
 
-from signerd.dns.zone import Zone
-from signerd.dnssec.announcement import Announcement
 from signerd.zones.zone_list import Source, ZoneEntry
 
 
@@ -28,21 +26,13 @@ class SignFiles:
 
 
 class SigningLog(Protocol):
-    """Knows what is told to the parent of a zone of the API, and takes note of how its signing goes.
+    """Takes note of how the signing of a zone of the API goes.
 
     Called in worker threads. Nothing that fails in here keeps a zone from being signed.
     """
 
-    def find_announcement(self, entry: ZoneEntry) -> Announcement:
-        """Say what CDS and CDNSKEY are to ask of the parent now.
-
-        Raises:
-            SigningImpossible: That cannot be found out now.
-        """
-        ...
-
-    def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
-        """Note that a version was signed at a time, epoch seconds; and which one is in service until then."""
+    def note_signed(self, entry: ZoneEntry, at: int) -> None:
+        """Note that a version was signed at a time, epoch seconds."""
         ...
 
     def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:
@@ -51,13 +41,9 @@ class SigningLog(Protocol):
 
 
 class NoSigningLog:
-    """For zones of files: their parents are asked for the DS, and the state of the zone says the rest."""
+    """For zones of files: the state of the zone says it all."""
 
-    def find_announcement(self, entry: ZoneEntry) -> Announcement:
-        """Say that the current key is announced."""
-        return Announcement.CURRENT
-
-    def note_signed(self, entry: ZoneEntry, at: int, version: Zone, previous: Zone | None) -> None:
+    def note_signed(self, entry: ZoneEntry, at: int) -> None:
         """Do nothing."""
 
     def note_failed(self, entry: ZoneEntry, reason: str, signatures_until: int | None) -> None:

@@ -1,65 +1,46 @@
-"""What has to be done at the parent of a zone of the API."""
+"""DS records at the parent of a zone of the API that lead nowhere."""
 
 import pytest
 
-from signerd.alarm.delegation_alarms import FIRST_DS_SECONDS, find_delegation_alarms
+from signerd.alarm.delegation_alarms import REGISTRAR, find_delegation_alarms
 from signerd.delegation.delegation_state import Intent, ZoneDsSets, judge
 from signerd.delegation.parent_view import ParentView, ServerAnswer
-from signerd.zone_dnssec.delegation_news import DelegationNews
 
-NOW = 1_800_000_000
-OLD, NEW, STRANGER = (tag.to_bytes(2) + bytes((13, 2)) + bytes(32) for tag in (11, 22, 33))
-READY = NOW - 10
+OLD, NEW, STRANGER, GONE = (tag.to_bytes(2) + bytes((13, 2)) + bytes(32) for tag in (11, 22, 33, 44))
+KEYS = ZoneDsSets((NEW,), (OLD,), (GONE,))
 
 
-def find(
-    *parent: bytes,
-    current: bytes = NEW,
-    outgoing: tuple[bytes, ...] = (),
-    intent: Intent = Intent.SIGNED,
-    not_before: int | None = READY,
-) -> list[tuple[str, int | None]]:
-    """Give codes and begin times, for a parent with these DS records."""
-    view = ParentView().take_in([ServerAnswer("192.0.2.1#53", NOW, frozenset(parent), 300)], NOW)
-    state = judge(view, ZoneDsSets((current,), outgoing), intent, NOW)
-    alarms = find_delegation_alarms(DelegationNews(state, intent, bool(outgoing), not_before), NOW)
-    return [(alarm.code, alarm.since) for alarm in alarms]
+def find(*servers: list[bytes], intent: Intent = Intent.SIGNED) -> list[tuple[str, str]]:
+    """Give codes and texts, for a parent whose servers have these DS records."""
+    answers = [
+        ServerAnswer(f"192.0.2.{number}#53", 1_800_000_000, frozenset(ds), 300 if ds else 0)
+        for number, ds in enumerate(servers)
+    ]
+    alarms = find_delegation_alarms(judge(ParentView().take_in(answers, 1_800_000_000), KEYS, intent))
+    assert {alarm.who for alarm in alarms} <= {REGISTRAR}
+    return [(alarm.code, alarm.text) for alarm in alarms]
 
 
-def test_a_zone_whose_parent_has_its_ds_is_in_order() -> None:
-    assert find(NEW) == []
+@pytest.mark.parametrize("intent", Intent)
+@pytest.mark.parametrize("ds", [[], [NEW], [OLD], [OLD, NEW]])
+def test_what_the_parent_has_to_do_is_no_alarm_of_the_delegation(ds: list[bytes], intent: Intent) -> None:
+    assert find(ds, intent=intent) == []
 
 
-@pytest.mark.parametrize(
-    ("not_before", "expected"),
-    [
-        (None, []),
-        (NOW + 100, []),
-        (NOW - FIRST_DS_SECONDS + 1, []),
-        (NOW - FIRST_DS_SECONDS, [("dnssec.ds_missing", NOW - FIRST_DS_SECONDS)]),
-    ],
-)
-def test_a_first_ds_is_missed_a_day_after_it_could_be_there(
-    not_before: int | None, expected: list[tuple[str, int | None]]
-) -> None:
-    assert find(not_before=not_before) == expected
+@pytest.mark.parametrize("intent", Intent)
+def test_a_ds_that_breaks_the_zone_is_another_alarm_than_one_that_is_only_too_much(intent: Intent) -> None:
+    [(code, text)] = find([NEW, STRANGER], intent=intent)
+    assert code == "dnssec.ds_stray"
+    assert text == "the parent's DS 33 13 2 points to no key of the zone"
+    [(code, text)] = find([STRANGER], intent=intent)
+    assert code == "dnssec.delegation_broken"
+    assert text.startswith("the parent's DS 33 13 2 points to no key of the zone; ")
+    assert find([NEW], [STRANGER], intent=intent) == [(code, text)], "one broken server is enough"
 
 
-def test_a_key_change_waits_for_the_new_ds_from_when_it_may_be_there() -> None:
-    assert find(OLD, outgoing=(OLD,)) == [("rollover.parent_must_act", READY)]
-    assert find(OLD, outgoing=(OLD,), not_before=NOW + 100) == []
-
-
-def test_and_then_for_the_old_one_to_go() -> None:
-    assert find(OLD, NEW, outgoing=(OLD,)) == [("rollover.parent_must_act", None)]
-    assert find(NEW, outgoing=(OLD,)) == []
-
-
-def test_a_zone_that_shall_be_unsigned_waits_for_its_ds_to_go() -> None:
-    assert find(NEW, intent=Intent.UNSIGNED) == [("rollover.parent_must_act", None)]
-    assert find(intent=Intent.UNSIGNED) == []
-
-
-def test_a_ds_that_breaks_the_zone_is_another_alarm_than_one_that_is_only_too_much() -> None:
-    assert find(NEW, STRANGER) == [("dnssec.ds_stray", None)]
-    assert find(STRANGER) == [("dnssec.delegation_broken", None)]
+def test_a_ds_of_a_key_that_left_the_zone_is_named_so_and_each_ds_has_an_alarm() -> None:
+    (gone, stranger) = find([NEW, GONE, STRANGER])[::-1]
+    assert [code for code, _ in (gone, stranger)] == ["dnssec.ds_stray"] * 2
+    assert "44 13 2" in gone[1]
+    assert "33 13 2" in stranger[1]
+    assert gone[1].replace("44", "33") != stranger[1]

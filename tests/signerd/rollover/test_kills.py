@@ -4,18 +4,22 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline_world import Killed
 from rollover_world import RolloverWorld
 from signerd.dns.name import Name
-from signerd.rollover import zone_timetable
-from signerd.rollover.timetable_record import TimetableRecord, write_record
+from signerd.dnssec_desk import DnssecDesk
+from signerd.rollover import api_timetable, zone_timetable
+from signerd.rollover.timetable_record import TimetableRecord, change_record, write_record
 from signerd.signer.timetable_keys import KskSource, StoredKey, TimetableKeys
 from signerd.timetable.commands import start_rollover
 from signerd.timetable.state import RolloverKind
 from signerd.timetable.state_record import write_state
+from signerd.zone_dnssec.settings import ACTIVE, INCOMING, OUTGOING, RETIRED, DnssecSetting, DnssecState
+from signerd_kms.key import KeyType
 
 
 class Killer:
@@ -91,6 +95,35 @@ def killer(monkeypatch: pytest.MonkeyPatch) -> Killer:
     return killer
 
 
+def describe_telling(_desk: object, setting: DnssecSetting, *told: object) -> str:
+    return f"tell {setting.state} {told}"
+
+
+@pytest.fixture
+def owner_killer(monkeypatch: pytest.MonkeyPatch) -> Killer:
+    """Kill as with zones of files, and where the owner of a zone is told something."""
+    killer = Killer()
+    stored: list[bool] = []
+
+    def store(*arguments: Any) -> None:
+        stored[:] = [change_record(*arguments)]
+
+    strike_stored = killer.strike(describe_record, store)
+
+    def give_stored(*arguments: object) -> bool:
+        strike_stored(*arguments)
+        return stored[0]
+
+    monkeypatch.setattr(api_timetable, "change_record", give_stored)
+    monkeypatch.setattr(zone_timetable, "write_record", killer.strike(describe_record, write_record))
+    acts = ((describe_making, "make"), (describe_forgetting, "forget"), (describe_naming, "name_keys"))
+    for describe, name in acts:
+        monkeypatch.setattr(TimetableKeys, name, killer.strike(describe, getattr(TimetableKeys, name)))
+    for name in ("hand_out", "note_moments", "note_retired", "end"):
+        monkeypatch.setattr(DnssecDesk, name, killer.strike(describe_telling, getattr(DnssecDesk, name)))
+    return killer
+
+
 def survive(world: RolloverWorld, act: Callable[[], object]) -> None:
     """Do something again after each kill, as it comes to pass in the end."""
     while True:
@@ -133,3 +166,50 @@ def test_a_kill_anywhere_loses_nothing_and_does_nothing_twice(world: RolloverWor
     assert {place.partition(" ")[0] for place in killer.places} == {"make", "name", "store", "forget"}
     assert len(killer.places) > 20
     assert min(killer.places.values()) >= 2
+
+
+def test_a_kill_anywhere_leaves_the_owner_of_a_zone_told_all(tmp_path: Path, owner_killer: Killer) -> None:
+    world = RolloverWorld(tmp_path, policy="zsk_period: never", is_of_api=True)
+
+    def list_states() -> list[str]:
+        return sorted(key.state for key in world.management.show(world.place).keys)
+
+    def obey() -> None:
+        setting = world.setting
+        if not setting.state.is_enabled:
+            world.give_ds()
+        elif setting.ds_not_before is not None and setting.ds_not_before <= world.now:
+            points = [key for key in world.list_keys() if key.role.signs_keys]
+            world.give_ds(*(key.name or "" for key in points if key.state == ACTIVE))
+
+    def is_settled() -> bool:
+        obey()
+        points = [key for key in world.outcome.state.keys if key.role.signs_keys]
+        return (
+            not world.list_rollovers()
+            and {INCOMING, OUTGOING}.isdisjoint(list_states())
+            and all(key.ds.is_everywhere for key in points)
+        )
+
+    def is_off() -> bool:
+        obey()
+        return world.setting.state is DnssecState.OFF
+
+    try:
+        world.enable()
+        run_until(world, is_settled)
+        survive(world, lambda: begin(world, RolloverKind.KSK))
+        run_until(world, is_settled)
+        assert list_states() == [ACTIVE, RETIRED]
+        world.enable(world.make_key("another", KeyType.ECDSA_P384))
+        run_until(world, is_settled)
+        assert list_states() == [ACTIVE, RETIRED, RETIRED]
+        assert len(world.list_served()) == 2
+        assert world.count_signers() == 1
+        world.disable()
+        run_until(world, is_off)
+    finally:
+        world.close()
+    kinds = {place.partition(" ")[0] for place in owner_killer.places}
+    assert kinds == {"make", "name", "store", "forget", "tell"}
+    assert len(owner_killer.places) > 30

@@ -21,7 +21,6 @@ from signerd.dns.rdatatype import CDNSKEY, CDS, DNSKEY, RRSIG
 from signerd.dns.rrset import RRset
 from signerd.dns.zone import Zone
 from signerd.dnssec.algorithm import ECDSAP256SHA256, ECDSAP384SHA384, RSASHA256
-from signerd.dnssec.announcement import Announcement
 from signerd.dnssec.ds import DELETE_CDNSKEY, DELETE_CDS, make_ds_set
 from signerd.dnssec.key import DnsKey, clashes
 from signerd.dnssec.rrsig import make_signer
@@ -30,14 +29,14 @@ from signerd.signer import zone_key_store
 from signerd.signer.served_keys import ServedKeys
 from signerd.signer.signing_keys import encode_private_key, generate_private_key, read_public_half
 from signerd.signer.timetable_keys import KskSource, TimetableKeys
-from signerd.signer.zone_key_store import OUTGOING, KeyUnusable
+from signerd.signer.zone_key_store import ACTIVE, INCOMING, OUTGOING, KeyUnusable
 from signerd.store.zone_tables import zone_signing_keys
 from signerd.timetable.arrangement import arrange
 from signerd.timetable.policy import TimetablePolicy
 from signerd.timetable.state import KeyRole
 from signerd_kms.attribution import Attribution
 from signerd_kms.errors import KeyNotUsable, Sealed, StatementRefused, UnwrapFailed
-from signerd_kms.key import Key, KeyType
+from signerd_kms.key import Key, KeyType, Scope
 from signerd_kms.schema import keys as kms_keys
 
 ZONE = parse_name("example.com.")
@@ -354,17 +353,16 @@ def test_a_zsk_that_is_given_up_is_held_in_memory_no_more(key_world: KeyWorld) -
         weakref.ref(keys.signing_keys[-1])
         for keys in (
             store.ensure(ZONE, P256, None),
-            store.load(ZONE),
             timetable_keys.load(ZONE, wanted, ["ksk-1"]),
         )
     ]
     (zsk,) = (key for key in timetable_keys.list_keys(ZONE) if key.role is KeyRole.ZSK)
     signers = [signer() for signer in held]
-    assert [signer is not None and signer.dnskey for signer in signers] == [zsk.dnskey] * 3
+    assert [signer is not None and signer.dnskey for signer in signers] == [zsk.dnskey] * 2
     del signers
     timetable_keys.forget(ZONE, zsk)
     gc.collect()
-    assert [signer() for signer in held] == [None] * 3
+    assert [signer() for signer in held] == [None] * 2
 
 
 def test_the_ksk_signs_the_removal_of_its_ds_only_for_a_zone_that_asks_for_it(key_world: KeyWorld) -> None:
@@ -378,58 +376,85 @@ def test_the_ksk_signs_the_removal_of_its_ds_only_for_a_zone_that_asks_for_it(ke
     assert [key.dnskey for key in leaving.signing_keys] == [key.dnskey for key in keys.signing_keys]
 
 
-def make_version(*dnskeys: DnsKey, cdnskeys: tuple[bytes, ...] = ()) -> Zone:
-    """Give what a version has at its apex about keys."""
-    sets = {DNSKEY: tuple(key.rdata for key in dnskeys), CDNSKEY: cdnskeys}
-    return Zone(
-        ZONE, {ZONE: {kind: RRset(ZONE, kind, 3600, rdatas) for kind, rdatas in sets.items() if rdatas}}
-    )
+def test_what_a_version_announces_is_announced_whatever_else_the_keys_are_for(key_world: KeyWorld) -> None:
+    key_world.store.ensure(ZONE, P256, None)
+    key_world.store.store_kms_key(ZONE, "ksk", make_key(key_world, "next"))
+    keys = key_world.restart().ensure(ZONE, P256, None)
+    first, second = keys.key_set.ksks
+
+    def announce(*cdnskeys: bytes) -> tuple[DnsKey, ...]:
+        rrsets = {CDNSKEY: RRset(ZONE, CDNSKEY, 3600, cdnskeys)} if cdnskeys else {}
+        return keys.announce_as(Zone(ZONE, {ZONE: rrsets})).key_set.announced
+
+    assert keys.key_set.announced == (first, second)
+    assert announce(first.rdata) == (first,)
+    assert announce(second.rdata, bytes(40)) == (second,)
+    assert announce(DELETE_CDNSKEY) == announce() == keys.announce_as(None).key_set.announced == ()
 
 
-def choose_another(key_world: KeyWorld, name: str) -> DnsKey:
-    """Give a zone another KSK beside those that it has, as its owner does."""
-    table = zone_signing_keys
-    with key_world.world.engine.begin() as connection:
-        connection.execute(update(table).where(table.c.role == "ksk").values(state=OUTGOING))
-    key_world.store.store_kms_key(ZONE, "ksk", make_key(key_world, name))
-    (chosen,) = key_world.store.load(ZONE).key_set.announced
-    return chosen
+def list_keys(key_world: KeyWorld, role: str) -> list[tuple[int, str]]:
+    """Give algorithm and state of the keys of the zone that have a role."""
+    rows = key_world.store.read_rows(ZONE)
+    return sorted((row.algorithm, row.state) for row in rows if row.role == role)
 
 
-@pytest.mark.parametrize("announcement", [Announcement.AS_BEFORE, Announcement.CURRENT])
-def test_a_key_that_is_not_in_service_is_not_announced_whatever_is_asked_for(
-    key_world: KeyWorld, announcement: Announcement
-) -> None:
-    (first,) = key_world.store.ensure(ZONE, P256, None).key_set.ksks
-    unsigned = key_world.store.load(ZONE, announcement, make_version())
-    assert (unsigned.key_set.announced, unsigned.key_set.asks_removal) == ((), False)
-    version = make_version(first, cdnskeys=(first.rdata,))
-    choose_another(key_world, "next")
-    assert key_world.store.load(ZONE, announcement, version).key_set.announced == (first,)
+def test_each_algorithm_of_a_ksk_gets_one_zsk(key_world: KeyWorld) -> None:
+    store = key_world.store
+    store.make_lacking_zsks(ZONE)
+    assert store.read_rows(ZONE) == [], "a zone without a KSK has no keys"
+    store.store_kms_key(ZONE, "ksk", make_key(key_world, "first"))
+    store.store_kms_key(ZONE, "ksk", make_key(key_world, "second"), state=INCOMING)
+    store.store_kms_key(ZONE, "ksk", make_key(key_world, "third", KeyType.ECDSA_P384), state=OUTGOING)
+    for _ in range(2):
+        store.make_lacking_zsks(ZONE)
+        assert list_keys(key_world, "zsk") == [(ECDSAP256SHA256, ACTIVE), (ECDSAP384SHA384, ACTIVE)]
+    assert list_keys(key_world, "ksk") == [
+        (ECDSAP256SHA256, ACTIVE),
+        (ECDSAP256SHA256, INCOMING),
+        (ECDSAP384SHA384, OUTGOING),
+    ]
 
 
-def test_the_key_announced_is_the_one_of_before_until_it_is_the_current_one(key_world: KeyWorld) -> None:
-    (first,) = key_world.store.ensure(ZONE, P256, None).key_set.ksks
-    second, third = choose_another(key_world, "second"), choose_another(key_world, "third")
-    version = make_version(first, second, third, cdnskeys=(first.rdata,))
-    announced = {
-        announcement: key_world.store.load(ZONE, announcement, version).key_set.announced
-        for announcement in Announcement
-    }
-    assert announced == {
-        Announcement.AS_BEFORE: (first,),
-        Announcement.CURRENT: (third,),
-        Announcement.REMOVAL: (),
-    }
+def test_a_csk_needs_no_zsk(key_world: KeyWorld) -> None:
+    key_world.store.store_kms_key(ZONE, "csk", make_key(key_world, "all"))
+    key_world.store.make_lacking_zsks(ZONE)
+    assert list_keys(key_world, "zsk") == []
 
 
-@pytest.mark.parametrize("cdnskeys", [(), (DELETE_CDNSKEY,)])
-def test_nothing_is_announced_while_no_key_was_announced_before(
-    key_world: KeyWorld, cdnskeys: tuple[bytes, ...]
-) -> None:
-    (key,) = key_world.store.ensure(ZONE, P256, None).key_set.ksks
-    version = make_version(key, cdnskeys=cdnskeys)
-    key_set = key_world.store.load(ZONE, Announcement.AS_BEFORE, version).key_set
-    assert (key_set.announced, key_set.asks_removal) == ((), False)
-    assert key_world.store.load(ZONE, Announcement.REMOVAL, version).key_set.asks_removal
-    assert key_world.store.load(ZONE, Announcement.AS_BEFORE, None).key_set.announced == ()
+def test_lacking_zsks_cannot_be_made_while_the_kms_is_sealed(key_world: KeyWorld) -> None:
+    key_world.store.store_kms_key(ZONE, "ksk", make_key(key_world, "first"))
+    key_world.kms.seal()
+    with pytest.raises(Sealed):
+        key_world.store.make_lacking_zsks(ZONE)
+    assert list_keys(key_world, "zsk") == []
+
+
+@pytest.mark.parametrize("state", [INCOMING, OUTGOING])
+def test_a_key_that_comes_or_goes_signs_and_is_not_announced(key_world: KeyWorld, state: str) -> None:
+    key_world.store.ensure(ZONE, P256, None)
+    key = make_key(key_world, "another")
+    key_world.store.store_kms_key(ZONE, "ksk", key, state=state)
+    keys = key_world.restart().ensure(ZONE, P256, None)
+    other = key_world.store.read_newest_version(key)
+    assert other in keys.key_set.ksks
+    assert other in [signing_key.dnskey for signing_key in keys.signing_keys]
+    assert [known for known in keys.key_set.ksks if known != other] == list(keys.key_set.announced)
+
+
+def test_keys_of_another_scope_are_found_made_and_taken_there(key_world: KeyWorld) -> None:
+    elsewhere = Scope("org-elsewhere", key_world.world.scope.region, "prj-shop")
+    store = key_world.store
+    made = store.provide_key(ZONE, P256, scope=elsewhere)
+    assert (made.scope, made.name) == (elsewhere, "DNSSEC example.com")
+    assert store.provide_key(ZONE, P256, scope=elsewhere) == made
+    for name in (made.identity, made.name):
+        assert store.find_named(name) is None
+        assert store.find_named(name, elsewhere) == store.take_key(name, elsewhere) == made
+        with pytest.raises(KeyUnusable, match="there is no KMS key"):
+            store.take_key(name)
+    assert list_key_names(key_world) == []
+    store.store_kms_key(ZONE, "ksk", made)
+    (row,) = store.read_rows(ZONE)
+    assert store.find_scope(row) == elsewhere
+    keys = key_world.restart().ensure(ZONE, P256, None)
+    assert sign_key_set(keys, ZONE)

@@ -1,32 +1,31 @@
 """What joins DNSSEC of zones of the API to their pipelines, with the database and without."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from key_world import StandingClock
 from signerd.config.options import Config
-from signerd.custody import CustodyHolder
-from signerd.dns import rdatatype as rt
+from signerd.custody import CustodyHolder, CustodyUnavailable
 from signerd.dns.name import Name, parse_name
-from signerd.dns.rrset import RRset
-from signerd.dns.zone import Zone
 from signerd.dns_zones.zone_rows import ZoneScope, create_zone
-from signerd.dnssec.announcement import Announcement
 from signerd.dnssec_desk import DnssecDesk
 from signerd.platform.described import Description
+from signerd.platform.tables import audit_entries
+from signerd.signer.zone_key_store import ZoneKeyStore
 from signerd.zone_dnssec.management import DnssecManagement, Wish
-from signerd.zone_dnssec.settings import ACTIVE, ZonePlace
+from signerd.zone_dnssec.settings import ACTIVE, INCOMING, OUTGOING, DnssecState, ZonePlace
 from signerd.zones.pipeline import SigningImpossible
 from signerd.zones.zone_list import Source, ZoneEntry
 from signerd_kms.attribution import NOBODY
+from signerd_kms.key import KeyType, Scope
 
 APEX = parse_name("shop.example.")
 NOW = StandingClock().now()
 ENTRY = ZoneEntry(APEX, None, source=Source.API, identity="dnsz-1")
 FILE = ZoneEntry(APEX, Path("/zones/shop.example.zone"))
-PLAIN = Zone(APEX, {APEX: {rt.SOA: RRset(APEX, rt.SOA, 3600, (bytes(22),))}})
 
 
 class World:
@@ -61,31 +60,33 @@ def world(tmp_path: Path) -> World:
 
 
 def test_before_the_database_is_open_zones_of_files_are_signed_and_others_wait(world: World) -> None:
-    assert world.desk.find() is None
+    assert world.desk.find_management() is None
     assert world.desk.is_signed(FILE)
-    asks: list[Callable[[ZoneEntry], object]] = [world.desk.is_signed, world.desk.find_announcement]
-    for ask in asks:
-        with pytest.raises(SigningImpossible, match=r"shop\.example"):
-            ask(ENTRY)
+    with pytest.raises(SigningImpossible, match=r"shop\.example"):
+        world.desk.is_signed(ENTRY)
+    with pytest.raises(CustodyUnavailable):
+        world.desk.find(ENTRY)
 
 
 def test_what_cannot_be_noted_keeps_no_zone_from_being_signed(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.desk.note_signed(ENTRY, NOW, PLAIN, None)
+    world.desk.note_signed(ENTRY, NOW)
     world.desk.note_failed(ENTRY, "no key", None)
-    world.desk.note_served(ENTRY, NOW, 60)
-    assert caplog.text.count("is not noted") == 3
+    assert caplog.text.count("is not noted") == 2
 
 
 def test_the_pipelines_are_told_what_was_decided(world: World) -> None:
     management, place = world.sign_zone()
+    assert world.desk.find_management() is not None
     assert world.changed == [APEX]
     assert world.desk.is_signed(ENTRY)
-    assert world.desk.find_announcement(ENTRY) is Announcement.AS_BEFORE
     management.disable(place, NOBODY)
     assert world.desk.is_signed(ENTRY), "until the DS is gone"
-    assert world.desk.find_announcement(ENTRY) is Announcement.REMOVAL
+    setting = management.find_setting(place.text)
+    assert setting is not None
+    world.desk.end(setting)
+    assert not world.desk.is_signed(ENTRY)
 
 
 def test_failures_and_successes_are_told_in_the_status(world: World) -> None:
@@ -94,45 +95,41 @@ def test_failures_and_successes_are_told_in_the_status(world: World) -> None:
     error = management.show(place).sign_error
     assert error is not None
     assert (error.reason, error.since, error.signatures_until) == ("the key is away", NOW, NOW + 60)
-    world.desk.note_signed(ENTRY, NOW + 5, PLAIN, None)
+    world.desk.note_signed(ENTRY, NOW + 5)
     assert management.show(place).sign_error is None
 
 
-def test_a_ds_waits_from_the_publication_of_the_first_version_with_its_key(world: World) -> None:
+def test_the_timetable_is_told_what_was_decided_about_its_own_zone(world: World) -> None:
+    _, place = world.sign_zone()
+    setting = world.desk.find(replace(ENTRY, identity=place.identity))
+    assert setting is not None
+    assert (setting.zone, setting.state) == (place, DnssecState.SIGNED)
+    assert world.desk.find(replace(ENTRY, identity="dnsz-other")) is None
+    assert world.desk.find(replace(ENTRY, name=parse_name("other.example."))) is None
+
+
+def test_what_the_timetable_finds_out_is_kept(world: World) -> None:
     management, place = world.sign_zone()
-    (key,) = (key.dnskey for key in management.show(place).keys if key.state == ACTIVE)
-    dnskeys = RRset(APEX, rt.DNSKEY, 300, (key.rdata,))
-    signed = Zone(APEX, {APEX: {**PLAIN.names[APEX], rt.DNSKEY: dnskeys}})
-
-    def read_moment() -> int | None:
-        setting = management.show(place).setting
-        assert setting is not None
-        return setting.ds_not_before
-
-    world.desk.note_signed(ENTRY, NOW, PLAIN, None)
-    assert (world.desk.take_wait(ENTRY), read_moment()) == (None, None)
-    world.desk.note_signed(ENTRY, NOW, signed, PLAIN)
-    assert read_moment() == NOW + 3600
-    wait = world.desk.take_wait(ENTRY)
-    assert wait == 3600
-    assert world.desk.take_wait(ENTRY) is None
-    world.desk.note_served(ENTRY, NOW + 90, wait)
-    assert read_moment() == NOW + 3690
-    world.desk.note_signed(ENTRY, NOW + 7200, signed, signed)
-    assert (world.desk.take_wait(ENTRY), read_moment()) == (None, NOW + 3690)
-
-
-def test_a_ds_waits_anew_if_the_first_version_with_its_key_was_rejected(world: World) -> None:
-    management, place = world.sign_zone()
-    (key,) = (key.dnskey for key in management.show(place).keys if key.state == ACTIVE)
-    dnskeys = RRset(APEX, rt.DNSKEY, 300, (key.rdata,))
-    signed = Zone(APEX, {APEX: {**PLAIN.names[APEX], rt.DNSKEY: dnskeys}})
-    for at, previous, expected in (
-        (NOW, PLAIN, NOW + 3600),
-        (NOW + 7200, PLAIN, NOW + 10800),
-        (NOW + 7300, signed, NOW + 10800),
-    ):
-        world.desk.note_signed(ENTRY, at, signed, previous)
-        setting = management.show(place).setting
-        assert setting is not None
-        assert setting.ds_not_before == expected
+    entry = replace(ENTRY, identity=place.identity)
+    setting = world.desk.find(entry)
+    assert setting is not None
+    world.desk.note_moments(setting, NOW + 3600, NOW + 7200)
+    noted = world.desk.find(entry)
+    assert noted is not None
+    assert noted == replace(setting, ds_not_before=NOW + 3600, settles_at=NOW + 7200)
+    custody = world.holder.custody
+    scope = Scope(place.organisation, custody.platform.region)
+    key = custody.kms.create_key(scope, "next", KeyType.ECDSA_P256, by=NOBODY)
+    ZoneKeyStore(custody.engine, custody.kms, scope, StandingClock()).store_kms_key(
+        APEX, "ksk", key, state=INCOMING
+    )
+    (brought,) = (known for known in management.show(place).keys if known.state == INCOMING)
+    world.desk.hand_out(noted, brought.id)
+    states = {known.kms_key: known.state for known in management.show(place).keys}
+    assert states == {setting.kms_key: OUTGOING, key.identity: ACTIVE}
+    world.desk.note_retired(noted, brought.dnskey)
+    with custody.engine.connect() as connection:
+        actions = connection.execute(
+            select(audit_entries.c.action).order_by(audit_entries.c.sequence.desc()).limit(2)
+        ).scalars()
+        assert list(actions) == ["dns.dnssec.retire", "dns.dnssec.rollover"]
