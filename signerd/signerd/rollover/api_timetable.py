@@ -5,7 +5,7 @@ zone of a file. The DS of a key that the timetable has made is handed out when e
 zone that is turned off stays signed until no cache can have a DS of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +16,7 @@ from signerd.dns.zone import Zone
 from signerd.rollover.owner_choice import (
     begin_with_choice,
     drop_first_keys,
+    find_algorithm,
     follow_choice,
     has_gone_insecure,
     take_in_keys,
@@ -26,9 +27,10 @@ from signerd.rollover.zone_timetable import Memory, StepReport, TimetableParts, 
 from signerd.signer.served_keys import ServedKeys
 from signerd.signer.timetable_keys import KskSource, StoredKey, TimetableKeys
 from signerd.signer.zone_key_store import ACTIVE, INCOMING, OUTGOING, KeyUnusable
+from signerd.timetable.commands import RolloverRefused
 from signerd.timetable.facts import ParentServer
 from signerd.timetable.policy import Step, TimetablePolicy
-from signerd.timetable.state import KeyRole, TimetableKey, TimetableState
+from signerd.timetable.state import KeyRole, RolloverKind, TimetableKey, TimetableState
 from signerd.timetable.timetable import Outcome
 from signerd.zone_dnssec.settings import DnssecSetting
 from signerd.zones.pipeline import SigningImpossible
@@ -36,6 +38,7 @@ from signerd.zones.zone_list import ZoneEntry
 from signerd_kms.key import KeyType, Scope
 
 _SLOWEST_LOOK: Final = 86400
+_OF_KSKS: Final = (RolloverKind.KSK, RolloverKind.CSK)
 
 
 class ApiZoneTimetable(ZoneTimetable):
@@ -179,8 +182,12 @@ class ApiZoneTimetable(ZoneTimetable):
         if not setting.state.is_enabled:
             return replace(kept, is_signed=False, zsk_period=None)
         chosen = self._find_chosen(memory)
-        algorithm = kept.algorithm if chosen is None else chosen.dnskey.algorithm
-        return replace(kept, ksk_period=policy.ksk_period, algorithm=algorithm)
+        if chosen is None:
+            return kept
+        algorithm = find_algorithm(memory.record.state, chosen, _list_leaving(memory))
+        # while a KSK that was chosen waits for its turn, none is replaced for its age
+        ksk_period = None if chosen.name is None else policy.ksk_period
+        return replace(kept, ksk_period=ksk_period, algorithm=algorithm)
 
     def _is_parent_heard(self, memory: Memory) -> bool:
         """Say if it is known whether the parent has a DS: owners have it from the beginning."""
@@ -207,8 +214,7 @@ class ApiZoneTimetable(ZoneTimetable):
             return drop_first_keys(state)  # all servers of the parent have just said that they have no DS
         if chosen is None or not policy.is_signed or not self._is_parent_heard(memory):
             return state
-        outgoing = {key.name for key in memory.keys if key.name is not None and key.state == OUTGOING}
-        return follow_choice(state, chosen, outgoing, policy, now)
+        return follow_choice(state, chosen, _list_leaving(memory), policy, now)
 
     @property
     def _is_to_be_unsigned(self) -> bool:
@@ -231,11 +237,12 @@ class ApiZoneTimetable(ZoneTimetable):
     def _make(self, keys: TimetableKeys, memory: Memory, name: str, role: KeyRole, algorithm: int) -> None:
         """Make a key; a KSK that the owner has chosen is there already."""
         chosen = self._find_chosen(memory)
-        is_there = chosen is not None and chosen.name is None and chosen.dnskey.algorithm == algorithm
-        if chosen is not None and role.signs_keys and is_there:
+        if not role.signs_keys or chosen is None or chosen.name is not None:
+            super()._make(keys, memory, name, role, algorithm)
+        elif chosen.dnskey.algorithm == algorithm:
             keys.name_keys({chosen.identity: name})
         else:
-            super()._make(keys, memory, name, role, algorithm)
+            raise KeyUnusable("a key of another algorithm was chosen, and is about to take its place")
 
     def _make_source(self) -> KskSource:
         """Say where the next KSK comes from: a key that the owner named gets another version."""
@@ -262,6 +269,12 @@ class ApiZoneTimetable(ZoneTimetable):
 
     def _heed_command(self, memory: Memory, state: TimetableState) -> None:
         """Hand the DS of the former KSK out again if a rollover is turned back, else it would begin anew."""
+        chosen = self._find_chosen(memory)
+        begun = state.rollovers[-1:] if state.next_number != memory.record.state.next_number else ()
+        if chosen is not None and chosen.name is None and any(other.kind in _OF_KSKS for other in begun):
+            raise RolloverRefused(
+                f"another KSK was chosen for zone {self.entry.text}, and comes once nothing is in its way"
+            )
         before = {rollover.number: rollover.is_aborted for rollover in memory.record.state.rollovers}
         for rollover in state.rollovers:
             if rollover.is_aborted and before.get(rollover.number) is False:
@@ -307,6 +320,11 @@ class ApiZoneTimetable(ZoneTimetable):
         settles_at = next((wait.until for wait in outcome.waits if wait.step is Step.CONFIRM), None)
         if (moment, settles_at) != (told, setting.settles_at):
             wishes.note_moments(setting, moment, settles_at)
+
+
+def _list_leaving(memory: Memory) -> Collection[str]:
+    """Name the KSKs that were chosen before."""
+    return {key.name for key in memory.keys if key.name is not None and key.state == OUTGOING}
 
 
 def _is_handed_out(state: TimetableState, key: TimetableKey) -> bool:

@@ -92,7 +92,7 @@ def follow_choice(
         policy: What is wanted of the keys.
         now: Epoch seconds.
     """
-    state = _turn_back(state, chosen.name, leaving)
+    state = _turn_back(state, chosen, leaving)
     points = [key for key in find_staying(state) if key.role.signs_keys]
     if chosen.name is None:
         if not any(key.algorithm == chosen.dnskey.algorithm for key in points):
@@ -107,15 +107,46 @@ def follow_choice(
     return _part_with(state, chosen.name, chosen.dnskey.algorithm, others, now)
 
 
-def _turn_back(state: TimetableState, chosen: str | None, leaving: Collection[str]) -> TimetableState:
+def find_algorithm(state: TimetableState, chosen: StoredKey, leaving: Collection[str]) -> int:
+    """Say of which algorithm the keys are to be now: that of the KSK chosen, once nothing else is in the way.
+
+    Args:
+        state: Of the timetable.
+        chosen: The KSK that the owner has chosen.
+        leaving: Names of KSKs that were chosen before.
+    """
+    for rollover in _turn_back(state, chosen, leaving).rollovers:
+        points = [key for key in state.select(rollover.incoming) if key.role.signs_keys]
+        is_made = bool(points) and all(key.made_at is not None for key in points)
+        if rollover.kind in _TURNED_BACK and is_made and chosen.name not in rollover.incoming:
+            return points[0].algorithm  # it comes to its end first, whichever way it goes
+    return chosen.dnskey.algorithm
+
+
+def _turn_back(state: TimetableState, chosen: StoredKey, leaving: Collection[str]) -> TimetableState:
     for rollover in state.rollovers:
         if rollover.kind not in _TURNED_BACK or is_too_late_to_abort(state, rollover):
             continue
-        if not any(name in leaving for name in rollover.incoming):
-            continue  # it leads to the key that was chosen, or replaces that one because it is old
-        if chosen in rollover.outgoing or not rollover.is_aborted:
+        points = [key for key in state.select(rollover.incoming) if key.role.signs_keys]
+        if any(key.name in leaving for key in points):
+            # what leads to a third key goes on if the parent has done its part already
+            is_wrong = not rollover.is_aborted and not any(_was_confirmed(key) for key in points)
+        else:  # it leads to the key that was chosen, or replaces that one because it is old
+            is_wrong = any(_is_in_the_way(key, chosen) for key in points)
+            if not is_wrong:
+                continue
+        if is_wrong or chosen.name in rollover.outgoing:
             state = turn_back(state, rollover)
     return state
+
+
+def _was_confirmed(key: TimetableKey) -> bool:
+    return key.ds.is_everywhere or (key.ds.is_wanted and key.ds.settles_at is not None)
+
+
+def _is_in_the_way(key: TimetableKey, chosen: StoredKey) -> bool:
+    """Say if a key is not made yet, and keeps one of another algorithm from coming that was chosen."""
+    return key.made_at is None and chosen.name is None and key.algorithm != chosen.dnskey.algorithm
 
 
 def _part_with(

@@ -321,6 +321,35 @@ def test_a_key_of_which_the_parent_never_had_the_ds_is_in_nobodys_way(world: Rol
     assert len(world.list_served()) == 2
 
 
+def test_a_key_of_another_algorithm_that_waits_for_its_turn_is_in_nobodys_way(world: RolloverWorld) -> None:
+    settle(world)
+    desk = world.open_desk()
+    desk.start("small.test", RolloverKind.ZSK)
+    world.enable(world.make_key("another", KeyType.ECDSA_P384))
+    world.work()
+    assert world.list_served() == {"ksk-1", "zsk-1", "zsk-3"}, "the ZSK comes to its end first"
+    with pytest.raises(RolloverRefused, match="another KSK was chosen"):
+        desk.start("small.test", RolloverKind.KSK)
+    settle(world)
+    assert list_states(world) == [RETIRED, ACTIVE]
+    assert {dnskey.algorithm for _, dnskey in world.list_stored()} == {14}
+
+
+def test_a_third_key_waits_for_a_change_that_the_parent_has_carried_out(world: RolloverWorld) -> None:
+    settle(world)
+    world.enable(world.make_key("second"))
+    run_obeyed(world, lambda: world.list_served(rt.CDNSKEY) == {"ksk-3"})
+    obey(world)
+    world.work()
+    assert world.outcome.waits[0].step is Step.CONFIRM
+    world.enable(world.make_key("third", KeyType.ECDSA_P384))
+    world.work()
+    assert world.outcome.waits[0].step is Step.CONFIRM, "it goes on"
+    settle(world)
+    assert sorted(list_states(world)) == [ACTIVE, RETIRED, RETIRED]
+    assert len(world.list_served()) == 2
+
+
 def test_a_zone_that_is_turned_off_is_signed_until_no_cache_has_a_ds(world: RolloverWorld) -> None:
     settle(world)
     world.disable()
