@@ -152,8 +152,7 @@ class ApiZoneTimetable(ZoneTimetable):
             return None
         if self._memory is None and not is_signed:
             return None  # who signs the first version begins
-        memory = self._open(keys, published)
-        self._look_up(keys, memory)
+        self._open(keys, published).keys = keys.list_keys(self.entry.name)
         return super()._step(published)
 
     def _look_up(self, keys: TimetableKeys, memory: Memory) -> None:
